@@ -1,0 +1,386 @@
+"""Canonical Huffman coding: frequent codes get short codewords, and the table is counted.
+
+Problem
+-------
+Write codes as Huffman codewords so that a reader needs nothing but the stream: the table that says
+which codeword is whose stands in front, and its bits are counted.
+
+Conventions
+-----------
+Codeword lengths and canonical codewords are those of `refq.codings.prefix_codes`.
+
+*Stream* (fields as in `refq.codings.coding`, least significant bit first). No codes: no bits. Else
+
+======  =========  =====================================================================
+field   bits       meaning
+======  =========  =====================================================================
+kind    1          0 dense table, 1 sparse table
+width   3          bits of each length field below: 0 to 6, as few as the longest length needs
+last    `bits`     dense: the largest symbol; sparse: the number of symbols minus one
+table              see below
+payload            the codewords of all codes in turn, each from its first bit (the root) on
+======  =========  =====================================================================
+
+Dense table: ``last + 1`` lengths of `width` bits, of the symbols 0, 1, ..., `last`; 0 says that the
+symbol does not occur; the last one is not 0. Sparse table: ``last + 1`` symbols of `bits` bits,
+strictly ascending, then their lengths of `width` bits in the same order, none of them 0. The table
+is of the kind that takes fewer bits, dense if equal. One symbol alone: dense with ``width = 0``; no
+lengths and no payload follow, and `last` is the symbol.
+
+The lengths must fill the code space exactly: sum 2^-l = 1. A reader refuses any other table. It does
+not ask whether the lengths are the best ones for the payload.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import FormatError
+from ..core.twins import kernel
+from .bit_stream import BitReader, join_bits
+from .coding import Buffer, Coding, check_codes, check_size, unsigned_dtype
+from .packing import pack
+from .prefix_codes import canonical_codes, code_lengths, length_tally
+
+__all__ = ["HuffmanCoding", "read_stream", "stream_bits", "write_stream"]
+
+_DENSE, _SPARSE = 0, 1
+_HEAD = 1 + 3  #: bits of `kind` and `width`
+
+
+def encode_ranks(
+    ranks: NDArray[np.int64], words: NDArray[np.uint64], lengths: NDArray[np.int64]
+) -> NDArray[np.uint8]:
+    """Write the codewords of all ranks in turn, each from its first bit: the definition.
+
+    Parameters
+    ----------
+    ranks : ndarray of int64, shape (n,)
+        Indices into the table.
+    words : ndarray of uint64, shape (m,)
+        Codewords.
+    lengths : ndarray of int64, shape (m,)
+        Their lengths.
+
+    Returns
+    -------
+    ndarray of uint8
+        The stream.
+
+    Notes
+    -----
+    O(bits written) time and memory. Tier T1.
+
+    Examples
+    --------
+    >>> encode_ranks(np.array([0, 1]), np.array([0, 2], np.uint64), np.array([1, 2]))
+    array([2], dtype=uint8)
+    """
+    widths = lengths[ranks]
+    ends = np.repeat(np.cumsum(widths), widths)
+    to_come = ends - 1 - np.arange(ends.size)  # bits of the codeword after this one
+    stream = np.repeat(words[ranks], widths) >> to_come.astype(np.uint64)
+    return np.packbits((stream & np.uint64(1)).astype(np.uint8), bitorder="little")
+
+
+@kernel(encode_ranks)
+def encode_ranks_kernel(
+    ranks: NDArray[np.int64], words: NDArray[np.uint64], lengths: NDArray[np.int64]
+) -> NDArray[np.uint8]:
+    """Count the bits, then set them one by one."""
+    total = 0
+    for i in range(ranks.size):
+        total += lengths[ranks[i]]
+    out = np.zeros((total + 7) // 8, np.uint8)
+    position = 0
+    for i in range(ranks.size):
+        word = words[ranks[i]]
+        for k in range(lengths[ranks[i]] - 1, -1, -1):
+            bit = (word >> np.uint64(k)) & np.uint64(1)
+            out[position >> 3] |= np.uint8(bit << np.uint64(position & 7))
+            position += 1
+    return out
+
+
+def decode_ranks(
+    buffer: NDArray[np.uint8], start: int, size: int, tally: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Read codewords and return their canonical ranks: the definition, by looking words up.
+
+    Parameters
+    ----------
+    buffer : ndarray of uint8
+        The stream.
+    start : int
+        The bit to begin at.
+    size : int
+        How many codewords to read.
+    tally : ndarray of int64, shape (64,)
+        The number of codewords of each length; the code is full.
+
+    Returns
+    -------
+    ndarray of int64, shape (size,)
+        Ranks by (length, symbol); -1 from where the stream ended.
+
+    Notes
+    -----
+    O(bits read). Tier T1.
+
+    Examples
+    --------
+    >>> tally = np.bincount([1, 2, 2], minlength=64)
+    >>> decode_ranks(np.array([2], np.uint8), 0, 2, tally)
+    array([0, 1])
+    """
+    lengths = np.repeat(np.arange(tally.size), tally)
+    table = zip(lengths.tolist(), canonical_codes(lengths).tolist(), strict=True)
+    rank_of = {key: rank for rank, key in enumerate(table)}
+    out = np.full(size, -1, np.int64)
+    length = word = done = 0
+    for bit in np.unpackbits(buffer, bitorder="little")[start:].tolist():
+        if done == size:
+            break
+        length, word = length + 1, 2 * word + bit
+        if (length, word) in rank_of:
+            out[done] = rank_of[length, word]
+            length, word, done = 0, 0, done + 1
+    return out
+
+
+@kernel(decode_ranks)
+def decode_ranks_kernel(
+    buffer: NDArray[np.uint8], start: int, size: int, tally: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Compare with the first codeword of each length: the code needs no other table."""
+    out = np.full(size, -1, np.int64)
+    position, end = start, 8 * buffer.size
+    for i in range(size):
+        word = first = rank = 0  # first codeword of this length, and its rank
+        for length in range(1, tally.size):
+            if position >= end:
+                return out
+            word += int(buffer[position >> 3] >> (position & 7)) & 1
+            position += 1
+            if word - first < tally[length]:
+                out[i] = rank + word - first
+                break
+            rank += tally[length]
+            first = (first + tally[length]) * 2
+            word *= 2
+    return out
+
+
+def _table_bits(kind: int, last: int, symbols: int, width: int, bits: int) -> int:
+    """Return the bits of a table with its head."""
+    body = (last + 1) * width if kind == _DENSE else symbols * (bits + width)
+    return _HEAD + bits + body
+
+
+def _table_kind(last: int, symbols: int, width: int, bits: int) -> int:
+    """Return the kind that takes fewer bits, dense if equal."""
+    return min((_DENSE, _SPARSE), key=lambda k: _table_bits(k, last, symbols, width, bits))
+
+
+def _histogram(codes: NDArray[Any], bits: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the symbols that occur, ascending, and their counts."""
+    if bits > 16:
+        symbols, counts = np.unique(codes, return_counts=True)
+        return symbols, counts.astype(np.int64)
+    dense = np.bincount(codes)
+    used = np.flatnonzero(dense)
+    return used.astype(unsigned_dtype(bits)), dense[used].astype(np.int64)
+
+
+def stream_bits(symbols: NDArray[Any], counts: NDArray[np.int64], bits: int) -> int:
+    """Return the bits of the stream for codes with this histogram, table included.
+
+    Parameters
+    ----------
+    symbols : ndarray of unsigned, shape (m,)
+        The codes that occur, ascending.
+    counts : ndarray of int64, shape (m,)
+        How often; positive.
+    bits : int
+        Width of one code.
+
+    Returns
+    -------
+    int
+        The count.
+
+    Examples
+    --------
+    >>> stream_bits(np.array([7], np.uint8), np.array([1000]), 4)
+    8
+    """
+    if symbols.size == 0:
+        return 0
+    lengths = code_lengths(counts)
+    width, last = int(lengths.max()).bit_length(), int(symbols[-1])
+    kind = _table_kind(last, symbols.size, width, bits)
+    payload = int(np.sum(lengths * counts))
+    return _table_bits(kind, last, symbols.size, width, bits) + payload
+
+
+def _write_table(symbols: NDArray[Any], lengths: NDArray[np.int64], bits: int) -> tuple[bytes, int]:
+    width, last = int(lengths.max()).bit_length(), int(symbols[-1])
+    kind = _table_kind(last, symbols.size, width, bits)
+    count = last if kind == _DENSE else symbols.size - 1
+    head = (kind | width << 1 | count << _HEAD).to_bytes(9, "little")
+    if width == 0:
+        return join_bits((head, _HEAD + bits))
+    if kind == _DENSE:
+        every = np.zeros(last + 1, np.uint8)
+        every[symbols] = lengths
+        return join_bits((head, _HEAD + bits), (pack(every, width), every.size * width))
+    return join_bits(
+        (head, _HEAD + bits),
+        (pack(symbols, bits), symbols.size * bits),
+        (pack(lengths.astype(np.uint8), width), symbols.size * width),
+    )
+
+
+def _read_table(reader: BitReader, bits: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Read symbols and lengths, or say why they are no canonical table."""
+    kind, width, last = reader.field(1), reader.field(3), reader.field(bits)
+    if width == 0 and kind == _DENSE:
+        return np.array([last], unsigned_dtype(bits)), np.zeros(1, np.int64)
+    if not 1 <= width <= 6:
+        raise FormatError(f"width = {width} of the codeword lengths must be in [1, 6]")
+    if kind == _DENSE:
+        every = reader.fields(last + 1, width)
+        used = np.flatnonzero(every)
+        symbols, lengths = used.astype(unsigned_dtype(bits)), every[used]
+        if every[-1] == 0:
+            raise FormatError(f"the last symbol, {last}, must have a codeword")
+    else:
+        symbols, lengths = reader.fields(last + 1, bits), reader.fields(last + 1, width)
+        if not np.all(symbols[1:] > symbols[:-1]) or not np.all(lengths):
+            raise FormatError("a sparse table must list ascending symbols with lengths > 0")
+    if int(lengths.max()).bit_length() != width:
+        raise FormatError(f"width = {width} is more than the longest length {lengths.max()} needs")
+    if kind != _table_kind(int(symbols[-1]), symbols.size, width, bits):
+        raise FormatError(f"kind = {kind} of the table: the other kind takes fewer bits")
+    return symbols, lengths.astype(np.int64)
+
+
+def write_stream(codes: NDArray[Any], bits: int) -> tuple[bytes, int]:
+    """Return checked codes as a stream, table first, and its number of bits.
+
+    Parameters
+    ----------
+    codes : ndarray of unsigned, shape (n,)
+        Each below ``2**bits``.
+    bits : int
+        Width of one code.
+
+    Returns
+    -------
+    buffer : bytes
+        The stream.
+    nbits : int
+        Its bits.
+
+    Examples
+    --------
+    >>> write_stream(np.array([3, 3, 3], np.uint8), 4)
+    (b'0', 8)
+    """
+    if codes.size == 0:
+        return b"", 0
+    symbols, counts = _histogram(codes, bits)
+    lengths = code_lengths(counts)
+    table = _write_table(symbols, lengths, bits)
+    if bits > 16:
+        ranks = np.searchsorted(symbols, codes)
+    else:
+        rank_of = np.zeros(int(symbols[-1]) + 1, np.int64)
+        rank_of[symbols] = np.arange(symbols.size)
+        ranks = rank_of[codes]
+    payload = encode_ranks_kernel(ranks, canonical_codes(lengths), lengths).tobytes()
+    return join_bits(table, (payload, int(np.sum(lengths * counts))))
+
+
+def read_stream(reader: BitReader, size: int, bits: int) -> NDArray[Any]:
+    """Read a stream of `size` codes and leave the reader behind it.
+
+    Parameters
+    ----------
+    reader : BitReader
+        At the first bit of the table.
+    size : int
+        How many codes.
+    bits : int
+        Width of one code.
+
+    Returns
+    -------
+    ndarray, shape (size,)
+        In the smallest unsigned dtype.
+
+    Raises
+    ------
+    FormatError
+        If the table is not canonical, or the stream ends too early.
+
+    Examples
+    --------
+    >>> read_stream(BitReader(b"0"), 3, 4)
+    array([3, 3, 3], dtype=uint8)
+    """
+    if size == 0:
+        return np.zeros(0, unsigned_dtype(bits))
+    symbols, lengths = _read_table(reader, bits)
+    if symbols.size == 1 and lengths[0] == 0:
+        return np.full(size, symbols[0])
+    tally = length_tally(lengths)
+    if size > reader.remaining:  # each codeword takes a bit at least: checked before allocation
+        raise FormatError(f"{size} codewords cannot stand in {reader.remaining} bits")
+    buffer = np.frombuffer(reader.buffer, np.uint8)
+    ranks = decode_ranks_kernel(buffer, reader.position, size, tally)
+    if ranks[-1] < 0:
+        found = int(np.argmax(ranks < 0))
+        raise FormatError(f"the stream ends within codeword {found} of {size}")
+    ranked = np.argsort(lengths, kind="stable")
+    reader.skip(int(np.sum(lengths[ranked][ranks])))
+    return symbols[ranked][ranks]
+
+
+@dataclass(frozen=True)
+class HuffmanCoding(Coding):
+    """Canonical Huffman codewords after the table of their lengths.
+
+    Parameters
+    ----------
+    name : str
+        "huffman".
+
+    Examples
+    --------
+    >>> coding = HuffmanCoding()
+    >>> codes = np.array([0] * 90 + [1, 2] * 5, np.uint8)
+    >>> buffer, nbits = coding.write(codes, 2)
+    >>> nbits, bool((coding.read(buffer, 100, 2) == codes).all())  # raw needs 200
+    (122, True)
+    """
+
+    name: str = "huffman"
+
+    def write(self, codes: NDArray[Any], bits: int) -> tuple[bytes, int]:
+        """Write the table, then the codewords."""
+        return write_stream(check_codes(codes, bits), bits)
+
+    def read(self, buffer: Buffer, size: int, bits: int) -> NDArray[Any]:
+        """Read the table, then the codewords, then nothing more."""
+        unsigned_dtype(bits)
+        reader = BitReader(buffer)
+        codes = read_stream(reader, check_size(size), bits)
+        reader.finish()
+        return codes
+
+    def nbits(self, codes: NDArray[Any], bits: int) -> int:
+        """Return the bits of table and payload, from the histogram alone."""
+        return stream_bits(*_histogram(check_codes(codes, bits), bits), bits)

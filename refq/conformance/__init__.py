@@ -1,0 +1,1 @@
+"""Texts, strategies, laws and mutants: what an implementation is judged by."""

@@ -1,0 +1,1 @@
+"""Specifications as exact arithmetic: Fractions and Python integers, the standard library only."""

@@ -1,0 +1,323 @@
+"""What a method is: an estimator that chooses an Encoding.
+
+Conventions
+-----------
+``__init__`` only stores its arguments under their own names. ``fit`` learns attributes that end in
+an underscore and returns ``self``; ``encode`` is pure: it changes nothing and draws nothing. The
+parameters are public, so ``get_params``, ``set_params``, ``repr`` and scikit-learn's ``clone`` need
+nothing from a subclass. A method whose encoding depends on the array alone is *memoryless* when,
+with its parameters held fixed, coding a decoded array again gives the same codes.
+"""
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..core.checks import check_array, check_finite, check_float_array
+from ..core.errors import NotFittedError, RangeError, ShapeError
+from .encoding import Encoding
+from .legal import Legal
+
+__all__ = ["METHODS", "Codec", "Method"]
+
+METHODS: "dict[str, type[Method]]" = {}  #: class name -> class of every concrete method
+
+
+class Method(ABC):
+    """An estimator that chooses an Encoding for an array."""
+
+    #: what `fit` needs besides the array, out of {"y", "inputs", "gradients"}
+    needs: ClassVar[frozenset[str]] = frozenset()
+    #: whether coding a decoded array again gives the same codes
+    memoryless: ClassVar[bool] = False
+    #: constructor parameter -> what it may be
+    parameters: ClassVar[Mapping[str, Legal]] = {}
+    #: the name of the noun that `encode` gives
+    noun: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not inspect.isabstract(cls) and not cls.__name__.startswith("_"):
+            METHODS[cls.__name__] = cls
+
+    # What a method defines ---------------------------------------------------------------
+
+    @classmethod
+    @abstractmethod
+    def examples(cls) -> "list[Method]":
+        """Return two or three instances on which every law runs.
+
+        Returns
+        -------
+        list of Method
+            Each able to fit a float array of shape (12, 16).
+        """
+
+    @abstractmethod
+    def _learn(
+        self,
+        W: NDArray[Any],
+        y: NDArray[Any] | None,
+        inputs: NDArray[Any] | None,
+        gradients: NDArray[Any] | None,
+    ) -> None:
+        """Set the learned attributes; arrays are checked already."""
+
+    @abstractmethod
+    def _encode(self, W: NDArray[Any]) -> Encoding:
+        """Return the encoding; the array is checked already."""
+
+    def error_bound(self, W: NDArray[Any], encoding: Encoding) -> NDArray[Any] | None:
+        """Return the method's own promise: an elementwise bound on ``|W - encoding.decode()|``.
+
+        Parameters
+        ----------
+        W : ndarray
+            What was encoded.
+        encoding : Encoding
+            What `encode` gave for it.
+
+        Returns
+        -------
+        ndarray or None
+            Broadcastable to W's shape, infinity where nothing is promised; None if the method
+            promises nothing elementwise.
+        """
+        return None
+
+    # What everybody calls ----------------------------------------------------------------
+
+    def fit(
+        self,
+        W: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        inputs: ArrayLike | None = None,
+        gradients: ArrayLike | None = None,
+    ) -> Self:
+        """Learn what `encode` needs.
+
+        Parameters
+        ----------
+        W : array_like
+            Finite numbers; float16 and integers widen to float32 (float64 from 32 bits on).
+        y : array_like or None
+            Labels, for the methods that need them.
+        inputs : array_like or None, shape (n, in_features)
+            What the weight saw, for the methods that need it.
+        gradients : array_like or None
+            Gradients of a loss with respect to W, for the methods that need them.
+
+        Returns
+        -------
+        Method
+            This one.
+
+        Raises
+        ------
+        RangeError
+            If a parameter or an element is not legal, or something needed is missing.
+        ShapeError
+            If the array does not fit the parameters.
+        """
+        self.check_parameters()
+        given = {"y": y, "inputs": inputs, "gradients": gradients}
+        for name in sorted(self.needs):
+            if given[name] is None:
+                raise RangeError(f"{type(self).__name__}.fit needs {name}=, which is None")
+        a = check_float_array(W, "W")
+        seen = None if inputs is None else check_float_array(inputs, "inputs")
+        slopes = None if gradients is None else check_float_array(gradients, "gradients")
+        if slopes is not None and slopes.shape != a.shape:
+            raise ShapeError(f"gradients has shape {slopes.shape}; W has {a.shape}")
+        labels = None if y is None else check_finite(check_array(y, "y"), "y")
+        self._learn(a, labels, seen, slopes)
+        self.fitted_shape_ = a.shape
+        return self
+
+    def encode(self, W: ArrayLike) -> Encoding:
+        """Return the encoding of an array, by what was learned.
+
+        Parameters
+        ----------
+        W : array_like
+            Finite numbers, of a shape that the learned parameters fit.
+
+        Returns
+        -------
+        Encoding
+            A new one; nothing is changed.
+
+        Raises
+        ------
+        NotFittedError
+            If `fit` was not called.
+        RangeError
+            If an element is NaN or infinite.
+        """
+        if not hasattr(self, "fitted_shape_"):
+            raise NotFittedError(f"{type(self).__name__} is not fitted: call fit(W) before encode")
+        return self._encode(check_float_array(W, "W"))
+
+    def fit_encode(self, W: ArrayLike, y: ArrayLike | None = None, **needed: Any) -> Encoding:
+        """Return ``fit(W, y, **needed).encode(W)``.
+
+        Parameters
+        ----------
+        W, y : array_like
+            As for `fit`.
+        **needed : array_like
+            ``inputs`` and ``gradients``.
+
+        Returns
+        -------
+        Encoding
+            Of W.
+        """
+        return self.fit(W, y, **needed).encode(W)
+
+    def check_parameters(self) -> None:
+        """Check every parameter against the table `parameters`.
+
+        Raises
+        ------
+        RangeError
+            Naming the first that is not legal.
+        """
+        for name, legal in self.parameters.items():
+            legal.check(getattr(self, name), name)
+
+    def _same_shape(self, W: NDArray[Any]) -> NDArray[Any]:
+        """Return W if it has the shape that was fitted."""
+        if W.shape != self.fitted_shape_:
+            raise ShapeError(
+                f"W has shape {W.shape}; {type(self).__name__} was fitted to {self.fitted_shape_}"
+            )
+        return W
+
+    # Parameters, as scikit-learn expects them --------------------------------------------
+
+    @classmethod
+    def _names(cls) -> list[str]:
+        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the constructor's parameters by name.
+
+        Parameters
+        ----------
+        deep : bool
+            Also those of methods among the parameters, as ``name__inner``.
+
+        Returns
+        -------
+        dict
+            The values themselves, no copies.
+        """
+        found: dict[str, Any] = {}
+        for name in self._names():
+            value = getattr(self, name)
+            found[name] = value
+            if deep and isinstance(value, Method):
+                found.update({f"{name}__{k}": v for k, v in value.get_params().items()})
+        return found
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name; ``name__inner`` reaches into a method among them.
+
+        Parameters
+        ----------
+        **params : object
+            New values.
+
+        Returns
+        -------
+        Method
+            This one.
+
+        Raises
+        ------
+        RangeError
+            If there is no such parameter; then nothing is changed.
+        """
+        legal = self.get_params()
+        for name in params:
+            if name not in legal:
+                raise RangeError(
+                    f"{type(self).__name__} has no parameter {name!r}; it has {sorted(legal)}"
+                )
+        for name, value in params.items():
+            head, _, rest = name.partition("__")
+            if rest:
+                getattr(self, head).set_params(**{rest: value})
+            else:
+                setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        signature = inspect.signature(type(self).__init__).parameters
+        shown = [
+            f"{name}={getattr(self, name)!r}"
+            for name in self._names()
+            if not _equal(getattr(self, name), signature[name].default)
+        ]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def clone(self) -> Self:
+        """Return an unfitted method with the same parameters.
+
+        Returns
+        -------
+        Method
+            A new one; methods among the parameters are cloned too.
+        """
+        params = self.get_params(deep=False)
+        return type(self)(
+            **{k: v.clone() if isinstance(v, Method) else v for k, v in params.items()}
+        )
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return a is b
+    if isinstance(a, Method) and isinstance(b, Method):
+        return repr(a) == repr(b)
+    return type(a) is type(b) and bool(a == b)
+
+
+class Codec(Method):
+    """A codebook method, which also codes data: rows of vectors, not only weights."""
+
+    @abstractmethod
+    def encode_codes(self, X: ArrayLike) -> NDArray[Any]:
+        """Return the codes of data.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, n_features)
+            Finite numbers.
+
+        Returns
+        -------
+        ndarray of unsigned, shape (n, n_positions)
+            Indices of the nearest codewords, the lowest index on a tie.
+        """
+
+    @abstractmethod
+    def decode_codes(self, codes: ArrayLike) -> NDArray[Any]:
+        """Return the vectors that codes stand for.
+
+        Parameters
+        ----------
+        codes : array_like of integers, shape (n, n_positions)
+            As `encode_codes` gives them.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, n_features)
+            Codewords side by side.
+        """

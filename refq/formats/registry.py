@@ -1,0 +1,61 @@
+"""Every format by its name.
+
+Conventions
+-----------
+Names are ONNX's and ml_dtypes' own. ``int1`` means two's complement: -1 and 0; ``binary`` is the
+pair -1, +1 and ``uint1`` the pair 0, 1.
+"""
+
+from ..core.errors import RangeError
+from .format import Format
+from .integers import Integer
+from .level_tables import LevelTable, normal_float_levels
+from .native_floats import NativeFloat
+
+__all__ = ["FORMATS", "get"]
+
+
+def _all_formats() -> dict[str, Format]:
+    widths = [*range(1, 17), 32, 64]
+    every: list[Format] = [Integer(f"int{b}", b, True) for b in widths]
+    every += [Integer(f"uint{b}", b, False) for b in widths]
+    every += [NativeFloat(f"float{b}", b) for b in (16, 32, 64)]
+    every += [
+        LevelTable("nf4", 4, normal_float_levels(4)),
+        LevelTable("binary", 1, (-1.0, 1.0)),
+        LevelTable("ternary", 2, (-1.0, 0.0, 1.0)),
+    ]
+    return {f.name: f for f in every}
+
+
+FORMATS = _all_formats()  #: name -> format
+
+
+def get(name: str | Format) -> Format:
+    """Return the format of that name; a format passes through.
+
+    Parameters
+    ----------
+    name : str or Format
+        For example "int8", "float16", "nf4".
+
+    Returns
+    -------
+    Format
+        The frozen value.
+
+    Raises
+    ------
+    RangeError
+        Listing the names there are.
+
+    Examples
+    --------
+    >>> get("uint4").high
+    15
+    """
+    if isinstance(name, Format):
+        return name
+    if name not in FORMATS:
+        raise RangeError(f"format = {name!r} is unknown; there are {', '.join(sorted(FORMATS))}")
+    return FORMATS[name]

@@ -1,5 +1,23 @@
 """What every floor stands on: errors, checks, rounding, granularity, semantics, twins."""
 
-from . import checks, distortion, errors, granularity, rounding, twins
+from . import (
+    checks,
+    distortion,
+    errors,
+    fixed_point,
+    granularity,
+    rounding,
+    semantics,
+    twins,
+)
 
-__all__ = ["checks", "distortion", "errors", "granularity", "rounding", "twins"]
+__all__ = [
+    "checks",
+    "distortion",
+    "errors",
+    "fixed_point",
+    "granularity",
+    "rounding",
+    "semantics",
+    "twins",
+]

@@ -1,0 +1,75 @@
+"""Float layers with forward and backward, graphs of named nodes, costs and measures."""
+
+from .activations import ClippedReLU, ReLU, Sigmoid, Softmax, Tanh
+from .batchnorm import BatchNorm
+from .conv import Conv2d
+from .costs import bops, macs, total_macs
+from .dropout import Dropout
+from .integer_elementwise import (
+    IntegerAdd,
+    IntegerAvgPool,
+    IntegerGlobalAvgPool,
+    IntegerMaxPool,
+    IntegerRescale,
+)
+from .integer_layers import IntegerConv2d, IntegerLinear
+from .layer import LAYERS, Layer
+from .linear import Linear
+from .measures import (
+    accuracy,
+    changed_answers,
+    kl_divergence,
+    mean_absolute_error,
+    root_mean_squared_error,
+    top1_agreement,
+)
+from .model import Model, Node, Sequential
+from .model_file import from_bytes, load, save, to_bytes
+from .pooling import AvgPool, GlobalAvgPool, MaxPool
+from .quantize import Quantize, QuantizeInput
+from .shaping import Add, Concat, Flatten
+
+__all__ = [
+    "LAYERS",
+    "Add",
+    "AvgPool",
+    "BatchNorm",
+    "ClippedReLU",
+    "Concat",
+    "Conv2d",
+    "Dropout",
+    "Flatten",
+    "GlobalAvgPool",
+    "IntegerAdd",
+    "IntegerAvgPool",
+    "IntegerConv2d",
+    "IntegerGlobalAvgPool",
+    "IntegerLinear",
+    "IntegerMaxPool",
+    "IntegerRescale",
+    "Layer",
+    "Linear",
+    "MaxPool",
+    "Model",
+    "Node",
+    "Quantize",
+    "QuantizeInput",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+    "accuracy",
+    "bops",
+    "changed_answers",
+    "from_bytes",
+    "kl_divergence",
+    "load",
+    "macs",
+    "mean_absolute_error",
+    "root_mean_squared_error",
+    "save",
+    "to_bytes",
+    "top1_agreement",
+    "total_macs",
+]

@@ -1,0 +1,92 @@
+"""What the layers of a lowered model share: integers in, integers out, no float in between.
+
+Problem
+-------
+After calibration every activation is ``scale (q - zero_point)``. A layer's real arithmetic then
+becomes integer arithmetic on the codes and one real multiplier per channel, which is kept as a
+32-bit mantissa and a shift.
+
+Equation
+--------
+``q_y = saturate(round(acc * mantissa * 2^-shift) + z_y)`` in integers, rounded once ([1]_, section
+2.2). A fused ReLU is the lower limit of the saturation: the code of zero.
+
+Conventions
+-----------
+All tensors are buffers: nothing here is trained. `output_scale` is what one step of the output code
+is worth; no layer uses it, a reader of the logits may.
+
+References
+----------
+.. [1] B. Jacob et al., "Quantization and Training of Neural Networks for Efficient
+   Integer-Arithmetic-Only Inference", arXiv:1712.05877, 2017.
+"""
+
+from typing import Any, ClassVar
+
+from .. import formats
+from ..core.checks import check_integer
+from ..core.errors import DTypeError, RangeError
+from ..encodings import Encoding
+from ..ops.requantization import requantize_fixed_point
+from .layer import Array, Layer, Tensor
+
+__all__ = ["IntegerLayer", "Untrained"]
+
+
+class Untrained(Layer):
+    """A layer without a gradient."""
+
+    def backward(self, grad: Array, cache: Any) -> tuple[tuple[Array, ...], dict[str, Array]]:
+        """Refuse: an integer model is not trained."""
+        raise DTypeError("an integer model has no gradient; train the float model it came from")
+
+
+class IntegerLayer(Untrained):
+    """What integer layers share: the code of zero before and after, and the range of the result."""
+
+    config_names: ClassVar[tuple[str, ...]] = (
+        "format",
+        "input_zero_point",
+        "output_zero_point",
+        "low",
+        "high",
+    )
+
+    def _set_codes(
+        self, format: str, input_zero_point: int, output_zero_point: int, low: int, high: int
+    ) -> None:
+        form = formats.get(format)
+        if not isinstance(form, formats.Integer):
+            raise RangeError(f"format = {format!r} must be an integer format")
+        self.format = form.name
+        self.dtype = form.dtype
+        self.input_zero_point = check_integer(input_zero_point, "input_zero_point")
+        self.output_zero_point = check_integer(output_zero_point, "output_zero_point")
+        self.low = check_integer(low, "low", form.low, form.high)
+        self.high = check_integer(high, "high", self.low, form.high)
+
+    def _array(self, tensor: Tensor) -> Array:
+        return tensor.decode() if isinstance(tensor, Encoding) else tensor
+
+    def _codes(self, x: Array, dtype: Any = None) -> Array:
+        """Return the input if it holds integers."""
+        if x.dtype.kind not in "iu" or (dtype is not None and x.dtype != dtype):
+            raise DTypeError(f"{self!r} got {x.dtype}; pass {dtype or 'integer'} codes")
+        self.output_shape(x.shape[1:])
+        return x
+
+    def _requantize(self, accumulator: Array, mantissa: Tensor, shift: Tensor) -> Array:
+        m, s = self._array(mantissa), self._array(shift)
+        # one multiplier for all is the same as one each, and needs no axis
+        m, s = (m.reshape(()), s.reshape(())) if m.size == 1 else (m, s)
+        return requantize_fixed_point(
+            accumulator,
+            m,
+            s,
+            self.output_zero_point,
+            self.low,
+            self.high,
+            self.dtype,
+            axis=1 if m.ndim else None,
+        )

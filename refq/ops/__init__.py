@@ -1,0 +1,32 @@
+"""What a runtime computes: quantized operators by their ONNX names, exact in integers."""
+
+from .accumulators import accumulator_bound, max_exact_k, max_k
+from .convolution import conv_integer, qlinear_conv
+from .elementwise import add_integer, clamp, relu
+from .linear_layer import linear
+from .matmul import matmul_integer, qlinear_matmul
+from .pooling import average_pool, global_average_pool, max_pool
+from .quantization import dequantize_linear, quantize_linear
+from .requantization import fixed_point_multiplier, requantize, requantize_fixed_point
+
+__all__ = [
+    "accumulator_bound",
+    "add_integer",
+    "average_pool",
+    "clamp",
+    "conv_integer",
+    "dequantize_linear",
+    "fixed_point_multiplier",
+    "global_average_pool",
+    "linear",
+    "matmul_integer",
+    "max_exact_k",
+    "max_k",
+    "max_pool",
+    "qlinear_conv",
+    "qlinear_matmul",
+    "quantize_linear",
+    "relu",
+    "requantize",
+    "requantize_fixed_point",
+]

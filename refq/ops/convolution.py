@@ -1,0 +1,355 @@
+"""Integer convolutions: ConvInteger and QLinearConv.
+
+Problem
+-------
+Convolve images of codes with kernels of codes so that the int32 result is exact.
+
+Equation
+--------
+``y[o, i, j] = sum (x[c, i s + p d - top, j s + q d - left] - zx) * (w[o, c, p, q] - zw[o])`` over
+channels c of o's group, kernel rows p and kernel columns q; stride s, dilation d.
+
+Conventions
+-----------
+Images are (batch, channels, height, width), weights (out, in / groups, height, width). Padding
+counts as the zero point, so its difference is zero. Every window becomes a row of differences in
+int16, and the convolution a product of rows by rows (see `matmul`), some images at a time so that
+the rows stay in the cache. Tier T1.
+
+References
+----------
+.. [1] ONNX operator specification, ConvInteger and QLinearConv.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike, NDArray
+
+from ..core.checks import check_choice, check_integer, check_integer_array, check_scale, check_shape
+from ..core.errors import DTypeError, ShapeError
+from ..core.semantics import ONNX, Semantics
+from ..core.twins import kernel, prange
+from .accumulators import check_accumulator
+from .matmul import LANES, check_operand, difference_dtype, row_products
+from .quantization import check_zero_point, integer_format
+from .requantization import requantize_by_rule
+from .windows import check_padding, check_pair, output_length
+
+__all__ = ["conv_integer", "qlinear_conv"]
+
+CHUNK = 1 << 20  #: how many differences are laid out in rows at a time
+
+
+def _windows_definition(
+    x: NDArray[Any],
+    groups: int,
+    kernel_height: int,
+    kernel_width: int,
+    stride_height: int,
+    stride_width: int,
+    dilation_height: int,
+    dilation_width: int,
+    length: int,
+) -> NDArray[Any]:
+    """Lay every window out as a row: (groups, n * out_height * out_width, length), zeros behind."""
+    span = ((kernel_height - 1) * dilation_height + 1, (kernel_width - 1) * dilation_width + 1)
+    view = sliding_window_view(x, span, axis=(2, 3))
+    view = view[:, :, ::stride_height, ::stride_width, ::dilation_height, ::dilation_width]
+    n, channels, height, width, *_ = view.shape
+    k = channels // groups * kernel_height * kernel_width
+    split = view.reshape(n, groups, channels // groups, *view.shape[2:])
+    rows = np.zeros((groups, n * height * width, length), x.dtype)
+    rows[:, :, :k] = split.transpose(1, 0, 3, 4, 2, 5, 6).reshape(groups, n * height * width, k)
+    return rows
+
+
+@kernel(_windows_definition, parallel=True)
+def _windows_kernel(
+    x: NDArray[Any],
+    groups: int,
+    kernel_height: int,
+    kernel_width: int,
+    stride_height: int,
+    stride_width: int,
+    dilation_height: int,
+    dilation_width: int,
+    length: int,
+) -> NDArray[Any]:
+    """Copy, the threads sharing the rows of output pixels."""
+    n, channels, padded_height, padded_width = x.shape
+    height = (padded_height - (kernel_height - 1) * dilation_height - 1) // stride_height + 1
+    width = (padded_width - (kernel_width - 1) * dilation_width - 1) // stride_width + 1
+    depth = channels // groups
+    rows = np.zeros((groups, n * height * width, length), x.dtype)
+    for task in prange(groups * n * height):
+        g, rest = task // (n * height), task % (n * height)
+        image, i = rest // height, rest % height
+        for j in range(width):
+            row = rows[g, rest * width + j]
+            left = j * stride_width
+            k = 0
+            for c in range(depth):
+                for p in range(kernel_height):
+                    line = x[image, g * depth + c, i * stride_height + p * dilation_height]
+                    for q in range(kernel_width):
+                        row[k] = line[left + q * dilation_width]
+                        k += 1
+    return rows
+
+
+def _check_images(x: NDArray[Any], w: NDArray[Any], groups: int) -> None:
+    if x.ndim != 4 or w.ndim != 4:
+        raise ShapeError(
+            f"x has shape {x.shape}, w has shape {w.shape}; both need four axes: "
+            "(batch, channels, height, width) and (out, in / groups, height, width)"
+        )
+    if x.shape[1] != groups * w.shape[1] or w.shape[0] % groups:
+        raise ShapeError(
+            f"x has {x.shape[1]} channels, w has shape {w.shape}, groups = {groups}; "
+            "channels must be groups * w.shape[1], and groups must divide w.shape[0]"
+        )
+    if 0 in w.shape:
+        raise ShapeError(f"w has shape {w.shape}: a convolution needs at least one weight")
+
+
+def _one_zero_point(zero_point: Any, x: NDArray[Any], name: str) -> NDArray[np.int64]:
+    info = np.iinfo(x.dtype)
+    z = check_zero_point(zero_point, int(info.min), int(info.max), name)
+    if z.size != 1:
+        raise ShapeError(f"{name} has shape {z.shape}; one for the whole tensor is allowed")
+    return z.reshape(())
+
+
+def _weight_zero_point(zero_point: Any, w: NDArray[Any]) -> NDArray[np.int64]:
+    info = np.iinfo(w.dtype)
+    z = check_zero_point(zero_point, int(info.min), int(info.max), "w_zero_point")
+    if z.size != 1 and z.shape != (w.shape[0],):
+        raise ShapeError(
+            f"w_zero_point has shape {z.shape}; allowed: a scalar, or one per output, "
+            f"({w.shape[0]},)"
+        )
+    return z.reshape(-1, 1)
+
+
+def conv_integer(
+    x: ArrayLike,
+    w: ArrayLike,
+    x_zero_point: ArrayLike | None = None,
+    w_zero_point: ArrayLike | None = None,
+    *,
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, ...] = 0,
+    dilation: int | tuple[int, int] = 1,
+    groups: int = 1,
+    overflow: str = "error",
+) -> NDArray[np.int32]:
+    """Return the convolution of codes, less their zero points, as int32.
+
+    Parameters
+    ----------
+    x : array_like of int8, uint8, int16 or uint16, shape (n, channels, height, width)
+        Codes.
+    w : array_like of int8, uint8, int16 or uint16, shape (out, channels / groups, kh, kw)
+        Codes.
+    x_zero_point : int, NumPy integer or None
+        A code of x's dtype; what padding counts as.
+    w_zero_point : int, array_like of integers, or None
+        A code of w's dtype; one for all, or one per output channel.
+    stride, dilation : int or pair of int
+        (vertical, horizontal).
+    padding : int, pair or four of int
+        A pair is (vertical, horizontal), four are (top, left, bottom, right).
+    groups : int
+        Output channels see only the input channels of their group.
+    overflow : {"error", "wrap"}
+        "error" refuses a kernel for which some codes would overflow int32; "wrap" computes modulo
+        2^32.
+
+    Returns
+    -------
+    ndarray of int32, shape (n, out, out_height, out_width)
+        The exact sums.
+
+    Raises
+    ------
+    AccumulatorOverflow
+        Before any work, with the safe length of a sum.
+    ShapeError
+        If shapes do not fit.
+    DTypeError
+        If an operand has another dtype.
+    RangeError
+        If a zero point is no code of its operand.
+
+    Notes
+    -----
+    A correlation, as everywhere in the field: the kernel is not turned over. Tier T1.
+
+    References
+    ----------
+    .. [1] ONNX operator specification, ConvInteger.
+
+    Examples
+    --------
+    >>> x = np.arange(2, 11, dtype=np.uint8).reshape(1, 1, 3, 3)
+    >>> conv_integer(x, np.ones((1, 1, 2, 2), np.uint8), x_zero_point=1)
+    array([[[[12, 16],
+             [24, 28]]]], dtype=int32)
+    """
+    check_choice(overflow, "overflow", ("error", "wrap"))
+    images, weights = check_operand(x, "x"), check_operand(w, "w")
+    check_integer(groups, "groups", 1)
+    _check_images(images, weights, groups)
+    zx = _one_zero_point(x_zero_point, images, "x_zero_point")
+    zw = _weight_zero_point(w_zero_point, weights)
+    sides = check_padding(padding)
+    steps, spread = check_pair(stride, "stride"), check_pair(dilation, "dilation")
+    lengths = [
+        output_length(
+            images.shape[2 + a], weights.shape[2 + a], steps[a], spread[a],
+            sides[a] + sides[a + 2], ("height", "width")[a],
+        )
+        for a in (0, 1)
+    ]  # fmt: skip
+    k = int(np.prod(weights.shape[1:]))
+    if overflow == "error":
+        check_accumulator(k, images.dtype, weights.dtype, zx, zw)
+    dtype = difference_dtype(images, weights, zx, zw)
+    rows = np.zeros((groups, weights.shape[0] // groups, -(-k // LANES) * LANES), dtype)
+    differences = weights.reshape(weights.shape[0], k).astype(dtype) - zw.astype(dtype)
+    rows[:, :, :k] = differences.reshape(groups, -1, k)
+    out = np.empty(check_shape((len(images), weights.shape[0], *lengths)), np.int32)
+    per_image = max(1, groups * lengths[0] * lengths[1] * rows.shape[2])
+    step = max(1, CHUNK // per_image)
+    for start in range(0, len(images), step):
+        chunk = _padded(images[start : start + step], zx, sides, dtype)
+        windows = _windows_kernel(
+            chunk, groups, weights.shape[2], weights.shape[3], steps[0], steps[1],
+            spread[0], spread[1], rows.shape[2],
+        )  # fmt: skip
+        sums = row_products(rows, windows)  # (groups, out / groups, n * pixels)
+        split = sums.reshape(weights.shape[0], len(chunk), *lengths)
+        out[start : start + step] = split.transpose(1, 0, 2, 3)
+    return out
+
+
+def _padded(
+    x: NDArray[Any], zero_point: NDArray[Any], sides: tuple[int, int, int, int], dtype: Any
+) -> NDArray[Any]:
+    """Return ``x - zero_point`` with zeros around it."""
+    n, channels, height, width = x.shape
+    top, left, bottom, right = sides
+    out = np.zeros((n, channels, top + height + bottom, left + width + right), dtype)
+    inside = out[:, :, top : top + height, left : left + width]
+    np.subtract(x, zero_point.astype(dtype), out=inside, dtype=dtype, casting="unsafe")
+    return out
+
+
+def qlinear_conv(
+    x: ArrayLike,
+    x_scale: ArrayLike,
+    x_zero_point: ArrayLike | None,
+    w: ArrayLike,
+    w_scale: ArrayLike,
+    w_zero_point: ArrayLike | None,
+    y_scale: ArrayLike,
+    y_zero_point: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, ...] = 0,
+    dilation: int | tuple[int, int] = 1,
+    groups: int = 1,
+    semantics: Semantics = ONNX,
+    low: int | None = None,
+    high: int | None = None,
+) -> NDArray[Any]:
+    """Return the codes of a convolution of quantized images.
+
+    Parameters
+    ----------
+    x : array_like of integers, shape (n, channels, height, width)
+        Codes.
+    x_scale : array_like
+        Scale of `x`: a scalar.
+    x_zero_point : int, NumPy integer or None
+        As in `conv_integer`.
+    w : array_like of integers, shape (out, channels / groups, kh, kw)
+        Codes.
+    w_scale : array_like
+        Scale of `w`: a scalar, or one per output channel.
+    w_zero_point : int, array_like of integers, or None
+        As in `conv_integer`.
+    y_scale : array_like
+        Scale of the result: a scalar.
+    y_zero_point : NumPy integer or int
+        Its dtype is the result's (a plain int means uint8).
+    bias : array_like of int32, shape (out,), or None
+        In units of ``x_scale * w_scale``, zero point 0.
+    stride, padding, dilation, groups
+        As in `conv_integer`.
+    semantics : Semantics
+        Whose arithmetic; the default is ONNX's text.
+    low, high : int or None
+        The range of codes to clip to, within the result's dtype: ReLU is ``low=y_zero_point``.
+
+    Returns
+    -------
+    ndarray, shape (n, out, out_height, out_width)
+        ``saturate(round((c + bias) * x_scale * w_scale / y_scale) + y_zero_point)``.
+
+    Raises
+    ------
+    AccumulatorOverflow, ShapeError, DTypeError, RangeError
+        As in `conv_integer`; and if a scale is not finite and positive.
+
+    Notes
+    -----
+    The bias is added in int64, so it cannot overflow; with ``accumulator="wrap"`` the sum is taken
+    modulo 2^32. Tier T1.
+
+    References
+    ----------
+    .. [1] ONNX operator specification, QLinearConv.
+
+    Examples
+    --------
+    >>> x, w, one = np.full((1, 1, 1, 1), 7, np.uint8), np.full((1, 1, 1, 1), -2, np.int8), 1.0
+    >>> qlinear_conv(x, one, 3, w, one, 0, 0.5, np.int8(10), np.int32([3]))
+    array([[[[0]]]], dtype=int8)
+    """
+    wraps = semantics.accumulator == "wrap"
+    target = integer_format(None, y_zero_point)
+    z = check_zero_point(y_zero_point, target.low, target.high, "y_zero_point")
+    bottom = target.low if low is None else check_integer(low, "low", target.low, target.high)
+    top = target.high if high is None else check_integer(high, "high", bottom, target.high)
+    a, b = check_scale(x_scale, "x_scale"), check_scale(w_scale, "w_scale")
+    y = check_scale(y_scale, "y_scale")
+    for value, name in ((a, "x_scale"), (y, "y_scale"), (z, "y_zero_point")):
+        if value.size != 1:
+            raise ShapeError(f"{name} has shape {value.shape}; one for the whole tensor is allowed")
+    c = conv_integer(
+        x, w, x_zero_point, w_zero_point, stride=stride, padding=padding, dilation=dilation,
+        groups=groups, overflow="wrap" if wraps else "error",
+    )  # fmt: skip
+    if b.size != 1 and b.shape != (c.shape[1],):
+        raise ShapeError(f"w_scale has shape {b.shape}; allowed: a scalar, or ({c.shape[1]},)")
+    rule = semantics.requantize
+    factor = rule.multiplier(a.reshape(()), b.reshape(-1, 1, 1), y.reshape(()))
+    sums = _with_bias(c, bias, wraps)
+    return requantize_by_rule(sums, factor, int(z.ravel()[0]), bottom, top, target.dtype, rule)
+
+
+def _with_bias(c: NDArray[np.int32], bias: ArrayLike | None, wraps: bool) -> NDArray[Any]:
+    """Add a bias per channel in int64, then modulo 2^32 if asked for."""
+    if bias is None:
+        return c
+    b = check_integer_array(bias, "bias")
+    if b.shape != (c.shape[1],):
+        raise ShapeError(f"bias has shape {b.shape}; one per output channel is needed")
+    if b.dtype.itemsize > 4 or b.dtype == np.uint32:
+        raise DTypeError(f"bias has dtype {b.dtype}; int32 is needed")
+    total = c.astype(np.int64) + b.astype(np.int64)[:, None, None]
+    return total.astype(np.int32) if wraps else total

@@ -24,7 +24,7 @@ field   bits                  meaning
 ======  ====================  =======================================================
 form    1                     0 raw: the `size` bits of the mask follow, and no more; 1 gaps
 value   1                     the value whose positions follow; 1 unless ones are the majority
-width   4                     w - 3, in [0, 13]
+width   4                     w - 3, in [0, 13]; 0 if `count` is 0
 count   bit length of `size`  the number of gap codes, the last one no escape
 gaps                          a Huffman stream of `count` codes of w bits; no bits if count is 0
 ======  ====================  =======================================================
@@ -200,6 +200,8 @@ class GapsCoding(Coding):
         count = reader.field(size.bit_length())
         if width not in WIDTHS:
             raise FormatError(f"width = {width} of the gaps must be in [3, 16]")
+        if count == 0 and width != WIDTHS.start:
+            raise FormatError(f"width = {width} of no gaps must be {WIDTHS.start}")
         if count > size:
             raise FormatError(f"{count} gap codes cannot stand for {size} positions")
         positions = gap_positions(read_stream(reader, count, width), width)

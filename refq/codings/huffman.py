@@ -2,8 +2,8 @@
 
 Problem
 -------
-Write codes as Huffman codewords so that a reader needs nothing but the stream: the table that says
-which codeword is whose stands in front, and its bits are counted.
+Write codes as Huffman codewords [1]_ so that a reader needs nothing but the stream: the table of
+codeword lengths stands in front, and its bits are counted.
 
 Conventions
 -----------
@@ -27,8 +27,13 @@ strictly ascending, then their lengths of `width` bits in the same order, none o
 is of the kind that takes fewer bits, dense if equal. One symbol alone: dense with ``width = 0``; no
 lengths and no payload follow, and `last` is the symbol.
 
-The lengths must fill the code space exactly: sum 2^-l = 1. A reader refuses any other table. It does
-not ask whether the lengths are the best ones for the payload.
+The lengths must fill the code space exactly: sum 2^-l = 1. A reader refuses any other table. It
+does not ask whether the lengths are the best ones for the payload.
+
+References
+----------
+.. [1] D. A. Huffman, "A Method for the Construction of Minimum-Redundancy Codes", Proceedings of
+   the IRE 40(9), 1952.
 """
 
 from dataclasses import dataclass
@@ -165,7 +170,7 @@ def decode_ranks_kernel(
             word += int(buffer[position >> 3] >> (position & 7)) & 1
             position += 1
             if word - first < tally[length]:
-                out[i] = rank + word - first
+                out[i] = rank + (word - first)  # in this order nothing overflows
                 break
             rank += tally[length]
             first = (first + tally[length]) * 2

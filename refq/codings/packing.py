@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.checks import check_integer
 from ..core.twins import kernel
 from .coding import Buffer, Coding, check_buffer, check_codes, check_end, check_size, unsigned_dtype
 
@@ -239,4 +238,4 @@ class RawCoding(Coding):
 
     def nbits(self, codes: NDArray[Any], bits: int) -> int:
         """Return ``n * bits``."""
-        return int(np.size(codes)) * check_integer(bits, "bits", 1, 64)
+        return check_codes(codes, bits).size * bits

@@ -38,6 +38,6 @@ def get(name: str | Coding) -> Coding:
     """
     if isinstance(name, Coding):
         return name
-    if name not in CODINGS:
+    if not isinstance(name, str) or name not in CODINGS:
         raise RangeError(f"coding = {name!r} is unknown; there are {', '.join(sorted(CODINGS))}")
     return CODINGS[name]

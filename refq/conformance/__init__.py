@@ -1,1 +1,47 @@
-"""Texts, strategies, laws and mutants: what an implementation is judged by."""
+"""Texts, strategies, laws and mutants: what an implementation is judged by.
+
+The sub-modules are loaded on first use, since they need hypothesis and import every chapter.
+"""
+
+import importlib
+from typing import Any
+
+_HOME = {
+    "LAWS": "laws",
+    "Law": "laws",
+    "LawViolation": "laws",
+    "MUTANTS": "mutants",
+    "KernelSubject": "subjects",
+    "MethodSubject": "subjects",
+    "Mutant": "mutants",
+    "judge": "matrix",
+    "judge_method": "matrix",
+    "laws_for": "laws",
+    "show_laws": "matrix",
+    "show_matrix": "matrix",
+}
+
+__all__ = [
+    "LAWS",
+    "MUTANTS",
+    "KernelSubject",
+    "Law",
+    "LawViolation",
+    "MethodSubject",
+    "Mutant",
+    "judge",
+    "judge_method",
+    "laws_for",
+    "show_laws",
+    "show_matrix",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

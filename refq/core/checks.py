@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from .errors import DTypeError, LimitError, RangeError, ShapeError
 
 __all__ = [
+    "MAX_AXES",
     "MAX_ELEMENTS",
     "check_array",
     "check_choice",
@@ -31,6 +32,7 @@ __all__ = [
     "shown",
 ]
 
+MAX_AXES = 32  #: no array in refq may have more axes: what every supported NumPy can hold
 MAX_ELEMENTS = 1 << 34  #: no array in refq may have more elements: checked before allocation
 
 
@@ -78,6 +80,8 @@ def check_array(x: ArrayLike, name: str = "x", kinds: str = "fiub") -> NDArray[A
     ------
     DTypeError
         If the dtype's kind is not in `kinds`, or it is wider than 64 bits.
+    ShapeError
+        If nested lists have different lengths.
 
     Examples
     --------
@@ -93,7 +97,10 @@ def check_array(x: ArrayLike, name: str = "x", kinds: str = "fiub") -> NDArray[A
         raise DTypeError(
             f"{name} is a masked array; pass .filled(value) or .data; kinds: {allowed}"
         )
-    a = np.asarray(x)
+    try:
+        a = np.asarray(x)
+    except ValueError as error:
+        raise ShapeError(f"{name} is no array: its lists differ in length") from error
     if a.dtype.kind not in kinds or a.dtype.itemsize > 8:
         raise DTypeError(f"{name} has dtype {a.dtype}; allowed kinds: {allowed}")
     return a.astype(a.dtype.newbyteorder("="), copy=False)
@@ -308,7 +315,9 @@ def check_real(
     Traceback (most recent call last):
     refq.core.errors.RangeError: momentum = 1 must be a finite number in [0, 1)
     """
-    real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if isinstance(value, (np.integer, np.floating)):
+        value = value.item()  # NumPy would round the limits to the value's own width
+    real = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not (real and _is_between(value, low, high, open_low, open_high)):
         left = "(-inf" if low is None else f"{'(' if open_low else '['}{low}"
         right = "inf)" if high is None else f"{high}{')' if open_high else ']'}"
@@ -377,26 +386,30 @@ def check_shape(shape: Any, name: str = "shape") -> tuple[int, ...]:
     Raises
     ------
     ShapeError
-        If a length is negative or no integer.
+        If a length is negative or no integer; 2.0, "2" and True are none.
     LimitError
-        If the product exceeds `MAX_ELEMENTS`; computed in Python integers.
+        If there are more than `MAX_AXES` axes, or the product of the lengths (zeros counted as
+        one) exceeds `MAX_ELEMENTS`; computed in Python integers.
 
     Examples
     --------
     >>> check_shape([2, 3])
     (2, 3)
     """
-    try:
-        lengths = tuple(int(n) for n in shape)
-    except (TypeError, ValueError) as error:
-        raise ShapeError(f"{name} = {shape!r} must be a sequence of integers") from error
+    if not isinstance(shape, (tuple, list)) or any(
+        isinstance(n, (bool, np.bool_)) or not isinstance(n, (int, np.integer)) for n in shape
+    ):
+        raise ShapeError(f"{name} = {shape!r} must be a sequence of integers")
+    lengths = tuple(int(n) for n in shape)
+    if len(lengths) > MAX_AXES:
+        raise LimitError(f"{name} has {len(lengths)} axes; at most {MAX_AXES}")
     size = 1
     for n in lengths:
         if n < 0:
             raise ShapeError(f"{name} = {lengths} has a negative length")
-        size *= n
+        size *= max(n, 1)  # NumPy makes no empty array of a huge shape either
     if size > MAX_ELEMENTS:
-        raise LimitError(f"{name} = {lengths} has {size} elements; at most {MAX_ELEMENTS}")
+        raise LimitError(f"{name} = {lengths} claims {size} elements; at most {MAX_ELEMENTS}")
     return lengths
 
 
@@ -427,7 +440,8 @@ def normalize_axis(axis: int, ndim: int, name: str = "axis") -> int:
     >>> normalize_axis(-1, 3)
     2
     """
-    if not isinstance(axis, (int, np.integer)) or not -ndim <= axis < ndim:
+    integer = isinstance(axis, (int, np.integer)) and not isinstance(axis, bool)
+    if not integer or not -ndim <= axis < ndim:
         raise ShapeError(f"{name} = {axis!r} does not exist in an array of {ndim} axes")
     return int(axis) % ndim
 

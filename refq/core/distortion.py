@@ -3,7 +3,8 @@
 Conventions
 -----------
 Everything is computed in float64. `x` is the original, `y` what came back; decibels are
-``10 log10`` of a ratio of powers. Tier T3: sums are NumPy's pairwise sums.
+``10 log10`` of a ratio of powers. Tier T3: sums are NumPy's pairwise sums. Ratios are taken after a
+scaling by a power of two, so that no square over- or underflows.
 
 References
 ----------
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .checks import check_array
+from .checks import check_array, check_finite
 from .errors import ShapeError
 
 __all__ = ["cosine_similarity", "max_error", "mean_squared_error", "relative_error", "sqnr_db"]
@@ -29,7 +30,12 @@ def _pair(x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
         raise ShapeError(f"x has shape {a.shape}, y has shape {b.shape}; they must be equal")
     if a.size == 0:
         raise ShapeError(f"x has shape {a.shape}: the distortion of nothing is not defined")
-    return a, b
+    return check_finite(a, "x"), check_finite(b, "y")
+
+
+def _exponent(*arrays: NDArray[Any]) -> int:
+    """Return the exponent e of the largest absolute value: it lies in [2^(e - 1), 2^e)."""
+    return math.frexp(max(float(np.max(np.abs(a))) for a in arrays))[1]
 
 
 def mean_squared_error(x: ArrayLike, y: ArrayLike) -> float:
@@ -49,6 +55,8 @@ def mean_squared_error(x: ArrayLike, y: ArrayLike) -> float:
     ------
     ShapeError
         If shapes differ or are empty.
+    RangeError
+        If an element is NaN or infinite.
 
     Examples
     --------
@@ -56,7 +64,8 @@ def mean_squared_error(x: ArrayLike, y: ArrayLike) -> float:
     1.0
     """
     a, b = _pair(x, y)
-    return float(np.mean((a - b) ** 2))
+    with np.errstate(over="ignore"):
+        return float(np.mean((a - b) ** 2))
 
 
 def max_error(x: ArrayLike, y: ArrayLike) -> float:
@@ -76,6 +85,8 @@ def max_error(x: ArrayLike, y: ArrayLike) -> float:
     ------
     ShapeError
         If shapes differ or are empty.
+    RangeError
+        If an element is NaN or infinite.
 
     Examples
     --------
@@ -83,7 +94,8 @@ def max_error(x: ArrayLike, y: ArrayLike) -> float:
     3.0
     """
     a, b = _pair(x, y)
-    return float(np.max(np.abs(a - b)))
+    with np.errstate(over="ignore"):
+        return float(np.max(np.abs(a - b)))
 
 
 def relative_error(x: ArrayLike, y: ArrayLike) -> float:
@@ -103,6 +115,8 @@ def relative_error(x: ArrayLike, y: ArrayLike) -> float:
     ------
     ShapeError
         If shapes differ or are empty.
+    RangeError
+        If an element is NaN or infinite.
 
     Examples
     --------
@@ -110,8 +124,17 @@ def relative_error(x: ArrayLike, y: ArrayLike) -> float:
     1.0
     """
     a, b = _pair(x, y)
-    noise, signal = float(np.linalg.norm(a - b)), float(np.linalg.norm(a))
-    return noise / signal if signal else (math.inf if noise else 0.0)
+    shift = _exponent(a, b) + 1
+    with np.errstate(under="ignore", over="ignore"):
+        a, b = np.ldexp(a, -shift), np.ldexp(b, -shift)
+        difference = a - b
+        if not a.any():
+            return math.inf if difference.any() else 0.0
+        # each norm is scaled again: one of them may be far below the largest element
+        up, down = _exponent(difference), _exponent(a)
+        noise = float(np.linalg.norm(np.ldexp(difference, -up)))
+        signal = float(np.linalg.norm(np.ldexp(a, -down)))
+        return float(np.ldexp(noise / signal, up - down))
 
 
 def sqnr_db(x: ArrayLike, y: ArrayLike) -> float:
@@ -131,6 +154,8 @@ def sqnr_db(x: ArrayLike, y: ArrayLike) -> float:
     ------
     ShapeError
         If shapes differ or are empty.
+    RangeError
+        If an element is NaN or infinite.
 
     Examples
     --------
@@ -160,6 +185,8 @@ def cosine_similarity(x: ArrayLike, y: ArrayLike) -> float:
     ------
     ShapeError
         If shapes differ or are empty.
+    RangeError
+        If an element is NaN or infinite.
 
     Examples
     --------
@@ -167,5 +194,7 @@ def cosine_similarity(x: ArrayLike, y: ArrayLike) -> float:
     0.7071067811865475
     """
     a, b = _pair(x, y)
-    norms = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float(np.vdot(a, b)) / norms if norms else math.nan
+    with np.errstate(under="ignore"):
+        a, b = np.ldexp(a, -_exponent(a)), np.ldexp(b, -_exponent(b))
+        norms = float(np.linalg.norm(a) * np.linalg.norm(b))
+        return float(np.vdot(a, b)) / norms if norms else math.nan

@@ -143,7 +143,11 @@ def _mantissa_and_shift(real: Fraction) -> tuple[int, int]:
         exponent -= 1  # now 2^exponent <= real < 2^(exponent + 1)
     shift = 30 - exponent
     mantissa = int(real * Fraction(2) ** shift + Fraction(1, 2))  # half away: it is positive
-    return (mantissa // 2, shift - 1) if mantissa == 1 << 31 else (mantissa, shift)
+    if mantissa < 1 << 31:
+        return mantissa, shift
+    if shift == 1:  # just below 2^30, where the next mantissa would need shift 0
+        return mantissa - 1, shift
+    return mantissa // 2, shift - 1
 
 
 def fixed_point_multiplier(real: Any) -> tuple[Any, Any]:

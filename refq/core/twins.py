@@ -19,7 +19,15 @@ import types
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
-__all__ = ["Kernel", "jit_enabled", "kernel", "prange", "registry", "subroutine"]
+__all__ = [
+    "Kernel",
+    "jit_enabled",
+    "kernel",
+    "prange",
+    "registry",
+    "subroutine",
+    "thread_count",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -44,6 +52,26 @@ def jit_enabled() -> bool:
     True
     """
     return os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
+
+
+def thread_count() -> int:
+    """Return how many threads parallel kernels may use.
+
+    Returns
+    -------
+    int
+        One where kernels are not compiled.
+
+    Examples
+    --------
+    >>> thread_count() >= 1
+    True
+    """
+    if not jit_enabled():
+        return 1
+    import numba
+
+    return int(numba.get_num_threads())
 
 
 class _Compiled(Generic[P, R]):

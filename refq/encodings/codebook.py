@@ -14,6 +14,7 @@ decode to integers.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from ..core.checks import check_shape
 from ..core.errors import FormatError, ShapeError
-from .encoding import Encoding
+from .encoding import Encoding, check_part
 
 __all__ = ["CodebookEncoding"]
 
@@ -44,6 +45,8 @@ class CodebookEncoding(Encoding):
     ------
     ShapeError
         If the shapes do not fit.
+    DTypeError
+        If a part is no Encoding.
     FormatError
         On decoding, if a code has no codeword.
 
@@ -67,10 +70,14 @@ class CodebookEncoding(Encoding):
     def __post_init__(self) -> None:
         shape = check_shape(self.array_shape, "array_shape")
         object.__setattr__(self, "array_shape", shape)
-        if self.codes.ndim != 2 or self.codes.dtype.kind not in "iu":
+        check_part(self.codebook, "codebook")
+        if check_part(self.codes, "codes").ndim != 2 or self.codes.dtype.kind not in "iu":
             raise ShapeError(f"codes must be integers (n_rows, n_positions), not {self.codes}")
-        if self.codebook.ndim != 3:
-            raise ShapeError(f"codebook has shape {self.codebook.shape}; it needs three axes")
+        if self.codebook.ndim != 3 or not self.codebook.shape[2]:
+            raise ShapeError(
+                f"codebook has shape {self.codebook.shape}; "
+                "it needs three axes and a value in each codeword"
+            )
         books, _, width = self.codebook.shape
         if books not in (1, self.codes.shape[1]):
             raise ShapeError(
@@ -86,7 +93,7 @@ class CodebookEncoding(Encoding):
         """The shape it was given."""
         return self.array_shape
 
-    @property
+    @cached_property
     def dtype(self) -> np.dtype[Any]:
         """The codebook's dtype."""
         return self.codebook.dtype

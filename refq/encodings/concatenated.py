@@ -7,6 +7,7 @@ Equation
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..core.checks import check_shape, normalize_axis
 from ..core.errors import ShapeError
-from .encoding import Encoding, result_dtype
+from .encoding import Encoding, check_parts, result_dtype
 
 __all__ = ["ConcatenatedEncoding"]
 
@@ -34,6 +35,10 @@ class ConcatenatedEncoding(Encoding):
     ------
     ShapeError
         If the shapes do not fit.
+    DTypeError
+        If a piece is no Encoding.
+    LimitError
+        If the whole would be too large.
 
     Notes
     -----
@@ -51,6 +56,7 @@ class ConcatenatedEncoding(Encoding):
     axis: int = 0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "pieces", check_parts(self.pieces, "pieces"))
         if not self.pieces:
             raise ShapeError("pieces is empty; at least one is needed")
         axis = normalize_axis(self.axis, self.pieces[0].ndim)
@@ -61,14 +67,14 @@ class ConcatenatedEncoding(Encoding):
             raise ShapeError(f"pieces of shapes {shapes} do not fit along axis {axis}")
         check_shape(self.shape)
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, ...]:
         """The pieces' shape, lengths along the axis added."""
         first = self.pieces[0].shape
         total = sum(p.shape[self.axis] for p in self.pieces)
         return (*first[: self.axis], total, *first[self.axis + 1 :])
 
-    @property
+    @cached_property
     def dtype(self) -> np.dtype[Any]:
         """The common dtype, or the float that holds all."""
         kinds = {p.dtype for p in self.pieces}

@@ -17,9 +17,13 @@ offset  bytes  field
 ======  =====  ======================================================================
 
 The header is an object with ``kind`` ("encoding" or "model"), ``nodes``, ``roots`` and ``extra``. A
-node is ``[type, config, parts]`` for arithmetic, parts being indices of earlier nodes, and
+node is ``[type, config, parts]`` for arithmetic, parts being indices of earlier nodes by name, and
 ``[type, config, length]`` for a leaf, length being its bytes in the payload. It holds names and
-integers, no float.
+integers, no float. Every node is reached from a root.
+
+Whoever writes keeps to the limits that the reader sets, so what was saved can be loaded. A coding
+may store many equal codes in no bits: the elements of all leaves together may not be more than
+``MAX_FREE_ELEMENTS`` plus ``MAX_ELEMENTS_PER_BYTE`` for each byte of the payload.
 """
 
 import json
@@ -30,12 +34,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import FormatError, LimitError, RefqError
+from ..core.errors import DTypeError, FormatError, LimitError, RefqError
 
 __all__ = [
+    "MAX_DEPTH",
+    "MAX_ELEMENTS_PER_BYTE",
     "MAX_FILE_BYTES",
+    "MAX_FREE_ELEMENTS",
     "MAX_HEADER_BYTES",
     "MAX_NODES",
+    "check_claim",
     "read_file",
     "read_graph",
     "write_atomically",
@@ -48,11 +56,42 @@ PREFIX = 24  #: bytes before the header
 MAX_HEADER_BYTES = 1 << 24  #: an inflated header may not be longer
 MAX_FILE_BYTES = 1 << 34  #: nor a file
 MAX_NODES = 100_000  #: nor may a graph have more nodes
+MAX_DEPTH = 256  #: nor may a path from a root to a leaf have more nodes
+MAX_FREE_ELEMENTS = 1 << 26  #: elements that leaves may have whatever their payload
+MAX_ELEMENTS_PER_BYTE = 1 << 10  #: elements that each byte of payload adds to that
+
+
+def check_claim(size: int, n_bytes: int) -> None:
+    """Check that a payload is not absurdly short for what it claims to hold.
+
+    Parameters
+    ----------
+    size : int
+        How many elements.
+    n_bytes : int
+        The bytes that hold them.
+
+    Raises
+    ------
+    LimitError
+        If the payload would have to be longer.
+
+    Examples
+    --------
+    >>> check_claim(1 << 27, 10)
+    Traceback (most recent call last):
+    refq.core.errors.LimitError: 134217728 elements in 10 bytes; at most 67119104
+    """
+    most = MAX_FREE_ELEMENTS + MAX_ELEMENTS_PER_BYTE * n_bytes
+    if size > most:
+        raise LimitError(f"{size} elements in {n_bytes} bytes; at most {most}")
 
 
 def _frame(header: Mapping[str, Any], payload: bytes) -> bytes:
-    text = json.dumps(header, separators=(",", ":"), allow_nan=False, sort_keys=True)
-    deflated = zlib.compress(text.encode(), 9)
+    text = json.dumps(header, separators=(",", ":"), allow_nan=False, sort_keys=True).encode()
+    if len(text) > MAX_HEADER_BYTES:
+        raise LimitError(f"the header has {len(text)} bytes; at most {MAX_HEADER_BYTES}")
+    deflated = zlib.compress(text, 9)
     start = (
         MAGIC
         + VERSION.to_bytes(4, "little")
@@ -64,6 +103,9 @@ def _frame(header: Mapping[str, Any], payload: bytes) -> bytes:
 
 
 def _unframe(buffer: bytes) -> tuple[Any, memoryview]:
+    if not isinstance(buffer, (bytes, bytearray, memoryview)):
+        raise DTypeError(f"buffer is a {type(buffer).__name__}; bytes are needed")
+    buffer = bytes(buffer)
     if len(buffer) < PREFIX or buffer[:4] != MAGIC:
         raise FormatError(f"not a .refq file: it must begin with {MAGIC!r} and have {PREFIX} bytes")
     version = int.from_bytes(buffer[4:8], "little")
@@ -93,7 +135,10 @@ def _inflate(deflated: memoryview) -> Any:
         raise FormatError("the deflated header has a wrong length")
     try:
         return json.loads(
-            text, object_pairs_hook=_unique, parse_float=_no_float, parse_constant=_no_float
+            text.decode("utf-8"),  # of bytes, json would also take UTF-16
+            object_pairs_hook=_unique,
+            parse_float=_no_float,
+            parse_constant=_no_float,
         )
     except (ValueError, RecursionError) as error:
         if isinstance(error, RefqError):
@@ -127,11 +172,22 @@ def write_graph(kind: str, roots: Sequence[Any], extra: Mapping[str, Any]) -> by
     Returns
     -------
     bytes
-        The file. Equal content gives equal bytes.
+        The file.
+
+    Raises
+    ------
+    LimitError
+        If the reader would refuse its size.
+
+    Notes
+    -----
+    Equal content gives equal headers and payloads on every machine, tier T1; the deflated header
+    may differ between versions of zlib.
     """
     index: dict[int, int] = {}
     nodes: list[list[Any]] = []
     payload: list[bytes] = []
+    guard = _Guard()
     for root in roots:
         for node in root.nodes():
             if id(node) in index:
@@ -143,7 +199,9 @@ def write_graph(kind: str, roots: Sequence[Any], extra: Mapping[str, Any]) -> by
             else:
                 payload.append(node.payload())
                 tail = len(payload[-1])
+            guard.add([index[id(part)] for part in parts.values()], 0 if parts else node.size, tail)
             nodes.append([type(node).__name__.removesuffix("Encoding"), node.config(), tail])
+    guard.finish(sum(map(len, payload)))
     header = {
         "extra": dict(extra),
         "kind": kind,
@@ -151,6 +209,29 @@ def write_graph(kind: str, roots: Sequence[Any], extra: Mapping[str, Any]) -> by
         "roots": [index[id(root)] for root in roots],
     }
     return _frame(header, b"".join(payload))
+
+
+class _Guard:
+    """Counts what the limits of a graph are about: nodes, depth, elements of leaves."""
+
+    def __init__(self) -> None:
+        self.depths: list[int] = []
+        self.claimed = 0
+        self.used: set[int] = set()
+
+    def add(self, parts: list[int], size: int, tail: Any) -> None:
+        """Count a node; of leaves, those that have bytes (a rule makes no array on reading)."""
+        self.depths.append(1 + max((self.depths[i] for i in parts), default=0))
+        self.used.update(parts)
+        if len(self.depths) > MAX_NODES:
+            raise LimitError(f"the graph has more than {MAX_NODES} nodes")
+        if self.depths[-1] > MAX_DEPTH:
+            raise LimitError(f"the graph is deeper than {MAX_DEPTH} nodes")
+        self.claimed += size if type(tail) is int and tail else 0
+
+    def finish(self, n_bytes: int) -> None:
+        """Check the elements against the bytes of the payload."""
+        check_claim(self.claimed, n_bytes)
 
 
 def read_graph(
@@ -192,15 +273,22 @@ def read_graph(
     _need(isinstance(header["extra"], dict), "extra is no object")
     if len(header["nodes"]) > MAX_NODES:
         raise LimitError(f"the graph has {len(header['nodes'])} nodes; at most {MAX_NODES}")
+    _need("kind" not in header["extra"], "extra has a kind")
     nodes: list[Any] = []
     start = 0
+    guard = _Guard()
     for entry in header["nodes"]:
         node, start = _read_node(entry, nodes, payload, start, nouns)
         nodes.append(node)
+        _, _, tail = entry
+        leaf = type(tail) is int
+        guard.add([] if leaf else list(tail.values()), node.size if leaf else 0, tail)
+        guard.finish(len(payload))
     _need(start == len(payload), f"{len(payload) - start} bytes of the payload belong to no leaf")
     roots = header["roots"]
     ok = isinstance(roots, list) and all(type(r) is int and 0 <= r < len(nodes) for r in roots)
     _need(ok, "roots must be indices of nodes")
+    _need(guard.used.union(roots) == set(range(len(nodes))), "some nodes belong to no root")
     extra = dict(header["extra"], kind=header["kind"]) if kind is None else header["extra"]
     return nodes, roots, extra
 
@@ -220,13 +308,18 @@ def _read_node(
             _need(type(tail) is int and tail >= 0, f"{where} has no length")
             stop = start + tail
             _need(stop <= len(payload), f"{where} reaches past the payload")
-            return noun.from_payload(_tuples(config), bytes(payload[start:stop])), stop
-        return noun(**_tuples(config), **_read_parts(tail, nodes, where)), stop
+            node = noun.from_payload(_tuples(config), bytes(payload[start:stop]))
+        else:
+            node = noun(**_tuples(config), **_read_parts(tail, nodes, where))
+            _need(set(node.parts()) == set(tail), f"{where}: parts are not canonical")
+        # one spelling only: a default left out, -1 for the last axis, true for 1 are refused
+        _need(_spelled(node.config()) == _spelled(config), f"{where}: config is not canonical")
+        return node, stop
     except RefqError as error:
-        raise (
-            error if str(error).startswith("node ") else type(error)(f"{where}: {error}")
-        ) from error
-    except (TypeError, KeyError, AttributeError, OverflowError, ValueError) as error:
+        kind = LimitError if isinstance(error, LimitError) else FormatError
+        message = str(error)
+        raise kind(message if message.startswith(where) else f"{where}: {message}") from error
+    except (TypeError, LookupError, AttributeError, ArithmeticError, ValueError) as error:
         raise FormatError(f"{where} cannot be built: {error}") from error
 
 
@@ -238,7 +331,10 @@ def _read_parts(tail: Any, nodes: list[Any], where: str) -> dict[str, Any]:
         _need(type(i) is int and 0 <= i < len(nodes), f"{where}: part {name} is no earlier node")
         stem, dot, number = name.partition(".")
         if dot:
-            _need(number.isdecimal() and len(number) < 7, f"{where}: part {name} has no number")
+            _need(
+                number.isascii() and number.isdecimal() and number == str(int(number[:6])),
+                f"{where}: part {name} has no number",
+            )
             groups.setdefault(stem, {})[int(number)] = nodes[i]
         else:
             parts[stem] = nodes[i]
@@ -250,6 +346,10 @@ def _read_parts(tail: Any, nodes: list[Any], where: str) -> dict[str, Any]:
 
 def _tuples(config: dict[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+
+
+def _spelled(config: Mapping[str, Any]) -> str:
+    return json.dumps(config, sort_keys=True)
 
 
 def _need(ok: bool, message: str) -> None:
@@ -277,7 +377,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     Writes beside, flushes to the disk, then replaces.
     """
     target = Path(path)
-    beside = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+    beside = target.parent / f".refq-{secrets.token_hex(8)}.tmp"
     try:
         with beside.open("xb") as file:
             file.write(data)

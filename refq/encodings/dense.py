@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import codings, formats
 from ..core.checks import check_array, check_shape
 from ..core.errors import FormatError, LimitError, ShapeError
+from .container import check_claim
 from .encoding import Leaf
 
 __all__ = ["MAX_LEAF_ELEMENTS", "DenseEncoding", "dense", "from_codes"]
@@ -45,6 +46,13 @@ class DenseEncoding(Leaf):
     coding : str
         The name of a coding in `refq.codings`.
 
+    Raises
+    ------
+    FormatError
+        If a code does not exist in the format.
+    RangeError
+        If there is no such format or coding.
+
     Notes
     -----
     The array is copied and made read-only. Tier T1.
@@ -55,7 +63,7 @@ class DenseEncoding(Leaf):
     coding: str = "raw"
 
     def __post_init__(self) -> None:
-        codings.get(self.coding)
+        object.__setattr__(self, "coding", codings.get(self.coding).name)
         given = np.asarray(self.codes)
         codes = formats.get(self.format).check_codes(given)
         codes = np.array(codes, order="C", copy=True)
@@ -121,7 +129,10 @@ class DenseEncoding(Leaf):
 
     def payload(self) -> bytes:
         """Return the codes under the coding."""
-        return codings.get(self.coding).write(self._patterns, self.bits)[0]
+        _check_size(self.size)
+        buffer = codings.get(self.coding).write(self._patterns, self.bits)[0]
+        check_claim(self.size, len(buffer))
+        return buffer
 
     @classmethod
     def from_payload(cls, config: Mapping[str, Any], payload: bytes) -> "DenseEncoding":
@@ -130,8 +141,8 @@ class DenseEncoding(Leaf):
             raise FormatError(f"a dense leaf has fields {sorted(config)}")
         shape = check_shape(config["shape"])
         size = int(np.prod(shape, dtype=object)) if shape else 1
-        if size > MAX_LEAF_ELEMENTS:
-            raise LimitError(f"a leaf of {size} elements; at most {MAX_LEAF_ELEMENTS}")
+        _check_size(size)
+        check_claim(size, len(payload))
         form = formats.get(config["format"])
         patterns = codings.get(config["coding"]).read(payload, size, form.bits)
         return cls(form.from_patterns(patterns).reshape(shape), form.name, config["coding"])
@@ -140,6 +151,14 @@ class DenseEncoding(Leaf):
         return (
             f"DenseEncoding(shape={self.shape}, format={self.format!r}, coding={self.coding!r}, "
             f"bits_per_weight={self.bits_per_weight:.4g})"
+        )
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_LEAF_ELEMENTS:
+        raise LimitError(
+            f"a leaf of {size} elements; a file holds at most {MAX_LEAF_ELEMENTS}: "
+            "split it by ConcatenatedEncoding"
         )
 
 

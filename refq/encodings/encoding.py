@@ -23,7 +23,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import FormatError, ShapeError
+from ..core.errors import DTypeError, FormatError, ShapeError
 from . import container
 
 __all__ = ["NOUNS", "Encoding", "Leaf"]
@@ -215,24 +215,36 @@ class Encoding(ABC):
         Notes
         -----
         Each shared node is decoded once, so the cost is linear in the size of the distinct nodes.
+        An array is let go after its last use.
         """
-        return self._decoded()[id(self)].copy()
+        nodes = self.nodes()
+        last = {id(part): i for i, node in enumerate(nodes) for part in node.parts().values()}
+        memo: dict[int, NDArray[Any]] = {}
+        for i, node in enumerate(nodes):
+            parts = {k: memo[id(p)] for k, p in node.parts().items()}
+            with np.errstate(all="ignore"):  # foreign leaves may hold infinities and NaN
+                memo[id(node)] = np.asarray(node.combine(parts))  # a scalar where ndim is 0
+            for key in {id(p) for p in node.parts().values()}:
+                if last[key] == i:
+                    del memo[key]
+        return memo[id(self)].copy()
 
     def _decoded(self) -> dict[int, NDArray[Any]]:
         memo: dict[int, NDArray[Any]] = {}
         for node in self.nodes():
-            memo[id(node)] = node.combine({k: memo[id(p)] for k, p in node.parts().items()})
+            parts = {k: memo[id(p)] for k, p in node.parts().items()}
+            memo[id(node)] = np.asarray(node.combine(parts))
         return memo
 
     @cached_property
     def stored_bits(self) -> int:
         """The bits of all distinct leaves: codes, scales, masks, codebooks and tables alike."""
-        return sum(leaf.leaf_bits for leaf in self.leaves().values())
+        return sum(n.leaf_bits for n in self.nodes() if isinstance(n, Leaf))
 
     @property
     def payload_bytes(self) -> int:
         """The bytes that the leaves take in a file, each rounded up to whole bytes."""
-        return sum(-(-leaf.leaf_bits // 8) for leaf in self.leaves().values())
+        return sum(-(-n.leaf_bits // 8) for n in self.nodes() if isinstance(n, Leaf))
 
     @property
     def bits_per_weight(self) -> float:
@@ -357,8 +369,8 @@ class Encoding(ABC):
         LimitError
             If it claims sizes past the limits.
         """
-        nodes, roots, _ = container.read_graph(buffer, "encoding", NOUNS)
-        found = nodes[roots[0]] if len(roots) == 1 else None
+        nodes, roots, extra = container.read_graph(buffer, "encoding", NOUNS)
+        found = nodes[roots[0]] if len(roots) == 1 and not extra else None
         if not isinstance(found, cls):
             raise FormatError(f"the bytes hold a {type(found).__name__}, not a {cls.__name__}")
         return found
@@ -442,6 +454,70 @@ def _is_part(value: Any) -> bool:
     if isinstance(value, tuple):
         return bool(value) and all(isinstance(v, Encoding) for v in value)
     return isinstance(value, Encoding)
+
+
+def check_part(value: Any, name: str) -> Encoding:
+    """Return `value` if it is an Encoding.
+
+    Parameters
+    ----------
+    value : object
+        What a node was given as a part.
+    name : str
+        How the message calls it.
+
+    Returns
+    -------
+    Encoding
+        The value.
+
+    Raises
+    ------
+    DTypeError
+        If it is something else, an array for instance.
+
+    Examples
+    --------
+    >>> check_part(np.zeros(2), "scale")
+    Traceback (most recent call last):
+    refq.core.errors.DTypeError: scale is a ndarray; an Encoding is needed: keep arrays by dense(x)
+    """
+    if not isinstance(value, Encoding):
+        raise DTypeError(
+            f"{name} is a {type(value).__name__}; an Encoding is needed: keep arrays by dense(x)"
+        )
+    _ = value.shape, value.dtype  # nodes cache these: asked from the leaves up, none recurses
+    return value
+
+
+def check_parts(values: Any, name: str) -> tuple[Encoding, ...]:
+    """Return `values` as a tuple if each is an Encoding.
+
+    Parameters
+    ----------
+    values : tuple or list of Encoding
+        What a node was given as parts.
+    name : str
+        How the message calls them.
+
+    Returns
+    -------
+    tuple of Encoding
+        The values.
+
+    Raises
+    ------
+    DTypeError
+        If it is something else, or one of them is.
+
+    Examples
+    --------
+    >>> check_parts([], "terms")
+    ()
+    """
+    if not isinstance(values, (tuple, list)):
+        raise DTypeError(f"{name} is a {type(values).__name__}; a tuple of Encodings is needed")
+    return tuple(check_part(v, f"{name}[{i}]") for i, v in enumerate(values))
 
 
 def result_dtype(*parts: NDArray[Any] | np.dtype[Any]) -> np.dtype[Any]:

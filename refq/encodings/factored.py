@@ -14,15 +14,16 @@ right, and every intermediate's size is checked in Python integers before it is 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.checks import MAX_ELEMENTS, check_shape
+from ..core.checks import MAX_AXES, MAX_ELEMENTS, check_shape
 from ..core.errors import FormatError, LimitError, ShapeError
-from .encoding import Encoding, result_dtype
+from .encoding import Encoding, check_parts, result_dtype
 
 __all__ = ["FactoredEncoding"]
 
@@ -48,6 +49,8 @@ class FactoredEncoding(Encoding):
         If `subscripts` is malformed.
     ShapeError
         If factors do not fit it.
+    DTypeError
+        If a factor is no Encoding.
     LimitError
         If an intermediate would be too large.
 
@@ -69,6 +72,7 @@ class FactoredEncoding(Encoding):
     array_shape: tuple[int, ...]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "factors", check_parts(self.factors, "factors"))
         object.__setattr__(self, "array_shape", check_shape(self.array_shape, "array_shape"))
         terms, result = self._terms()
         lengths = self._lengths(terms)
@@ -106,18 +110,20 @@ class FactoredEncoding(Encoding):
         return lengths
 
     def _check_intermediates(self, terms: list[str], result: str, lengths: dict[str, int]) -> None:
+        if len(lengths) > MAX_AXES:
+            raise LimitError(f"{self.subscripts!r} has {len(lengths)} letters; at most {MAX_AXES}")
         held = terms[0]
         for i in range(1, len(terms)):
             held = _joined(held, terms[i], terms[i + 1 :], result)
             if prod(lengths[c] for c in held) > MAX_ELEMENTS:
                 raise LimitError(f"{self.subscripts!r} makes an intermediate past {MAX_ELEMENTS}")
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, ...]:
         """The shape it was given."""
         return self.array_shape
 
-    @property
+    @cached_property
     def dtype(self) -> np.dtype[Any]:
         """float64 if a factor is, else float32."""
         return result_dtype(*[f.dtype for f in self.factors])
@@ -143,6 +149,7 @@ class FactoredEncoding(Encoding):
         pulled: dict[str, NDArray[Any]] = {}
         for i, name in enumerate(parts):
             others = [result, *terms[:i], *terms[i + 1 :]]
+            self._check_intermediates(others, terms[i], lengths)
             pulled[name] = _join(others, terms[i], [outer, *arrays[:i], *arrays[i + 1 :]])
         return pulled
 

@@ -75,14 +75,10 @@ def _signs(seed: int, shape: tuple[int, ...]) -> NDArray[Any]:
 
 
 def _permutation(seed: int, shape: tuple[int, ...]) -> NDArray[Any]:
-    if len(shape) != 1:
-        raise ShapeError(f"a permutation has one axis, not shape {shape}")
     return np.argsort(split_mix(seed, shape[0]), kind="stable").astype(np.int64)
 
 
 def _hadamard(seed: int, shape: tuple[int, ...]) -> NDArray[Any]:
-    if len(shape) != 2 or shape[0] != shape[1] or shape[0] & (shape[0] - 1) or not shape[0]:
-        raise ShapeError(f"a Hadamard matrix of Sylvester's is (2^k, 2^k), not {shape}")
     rows = np.arange(shape[0], dtype=np.uint32)
     both = rows[:, None] & rows[None, :]
     for shift in (16, 8, 4, 2, 1):
@@ -100,6 +96,14 @@ RULES: dict[str, Callable[[int, tuple[int, ...]], NDArray[Any]]] = {
 }
 
 
+def _check_rule_shape(rule: str, shape: tuple[int, ...]) -> None:
+    if rule == "permutation" and len(shape) != 1:
+        raise ShapeError(f"a permutation has one axis, not shape {shape}")
+    square = len(shape) == 2 and shape[0] == shape[1]
+    if rule == "hadamard" and not (square and shape[0].bit_count() == 1):
+        raise ShapeError(f"a Hadamard matrix of Sylvester's is (2^k, 2^k), not {shape}")
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class GeneratedEncoding(Leaf):
     """A rule, a seed and a shape; no payload.
@@ -112,6 +116,15 @@ class GeneratedEncoding(Leaf):
         The decoded array's shape.
     seed : int
         In [0, 2^64); 0 for the rules that draw nothing.
+
+    Raises
+    ------
+    RangeError
+        If there is no such rule, or the seed is outside.
+    ShapeError
+        If the rule makes no array of that shape.
+    LimitError
+        If the array would be too large.
 
     Notes
     -----
@@ -130,10 +143,12 @@ class GeneratedEncoding(Leaf):
 
     def __post_init__(self) -> None:
         check_choice(self.rule, "rule", RULES)
-        check_integer(self.seed, "seed", 0, (1 << 64) - 1)
+        seed = check_integer(self.seed, "seed", 0, (1 << 64) - 1)
+        object.__setattr__(self, "seed", seed)
         shape = check_shape(self.generated_shape, "generated_shape")
         if prod(shape) > MAX_LEAF_ELEMENTS:
             raise LimitError(f"a leaf of {prod(shape)} elements; at most {MAX_LEAF_ELEMENTS}")
+        _check_rule_shape(self.rule, shape)
         object.__setattr__(self, "generated_shape", shape)
 
     @property

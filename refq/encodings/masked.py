@@ -13,6 +13,7 @@ be quantized per filter. Pruned entries decode to exactly zero, whatever scale t
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from ..core.checks import check_shape
 from ..core.errors import FormatError, ShapeError
-from .encoding import Encoding
+from .encoding import Encoding, check_part
 
 __all__ = ["MaskedEncoding"]
 
@@ -43,6 +44,8 @@ class MaskedEncoding(Encoding):
     ------
     ShapeError
         If the mask does not broadcast.
+    DTypeError
+        If a part is no Encoding.
     FormatError
         On decoding, if the mask and the values do not agree.
 
@@ -66,7 +69,8 @@ class MaskedEncoding(Encoding):
     def __post_init__(self) -> None:
         shape = check_shape(self.array_shape, "array_shape")
         object.__setattr__(self, "array_shape", shape)
-        fits = self.mask.ndim == len(shape) and all(
+        check_part(self.values, "values")
+        fits = check_part(self.mask, "mask").ndim == len(shape) and all(
             m in (1, n) for m, n in zip(self.mask.shape, shape, strict=True)
         )
         if not fits or self.mask.dtype.kind not in "iu":
@@ -79,7 +83,7 @@ class MaskedEncoding(Encoding):
         """The shape it was given."""
         return self.array_shape
 
-    @property
+    @cached_property
     def dtype(self) -> np.dtype[Any]:
         """The values' dtype."""
         return self.values.dtype

@@ -203,6 +203,8 @@ class Method(ABC):
 
     @classmethod
     def _names(cls) -> list[str]:
+        if cls.__init__ is object.__init__:
+            return []
         return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -250,10 +252,12 @@ class Method(ABC):
                 raise RangeError(
                     f"{type(self).__name__} has no parameter {name!r}; it has {sorted(legal)}"
                 )
-        for name, value in params.items():
+        # a whole method first, then what is set inside of it
+        for name, value in sorted(params.items(), key=lambda item: "__" in item[0]):
             head, _, rest = name.partition("__")
             if rest:
-                getattr(self, head).set_params(**{rest: value})
+                # a clone: the method there may be the default that all instances share
+                setattr(self, head, getattr(self, head).clone().set_params(**{rest: value}))
             else:
                 setattr(self, name, value)
         return self

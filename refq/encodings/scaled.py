@@ -15,14 +15,16 @@ exact in float32.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import ShapeError
+from ..core.checks import check_shape
+from ..core.errors import FormatError, ShapeError
 from ..core.granularity import block_reduce, expand, parameter_shape
-from .encoding import Encoding, result_dtype
+from .encoding import Encoding, check_part, result_dtype
 
 __all__ = ["ScaledEncoding"]
 
@@ -46,6 +48,10 @@ class ScaledEncoding(Encoding):
     ------
     ShapeError
         If a parameter's shape is not the number of blocks.
+    DTypeError
+        If a part is no Encoding.
+    FormatError
+        On decoding, if 64-bit integers are too large to be subtracted.
 
     Notes
     -----
@@ -67,21 +73,23 @@ class ScaledEncoding(Encoding):
     offset: Encoding | None = None
 
     def __post_init__(self) -> None:
-        want = parameter_shape(self.elements.shape, self.block_shape)
+        object.__setattr__(self, "block_shape", check_shape(self.block_shape, "block_shape"))
+        want = parameter_shape(check_part(self.elements, "elements").shape, self.block_shape)
+        check_part(self.scale, "scale")
         for name in ("scale", "zero_point", "offset"):
             part = getattr(self, name)
-            if part is not None and part.shape != want:
+            if part is not None and check_part(part, name).shape != want:
                 raise ShapeError(
                     f"{name} has shape {part.shape}; blocks of {self.block_shape} in "
                     f"{self.elements.shape} need {want}"
                 )
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, ...]:
         """The elements' shape."""
         return self.elements.shape
 
-    @property
+    @cached_property
     def dtype(self) -> np.dtype[Any]:
         """float64 if elements, scale or offset are, else float32."""
         return result_dtype(
@@ -102,7 +110,7 @@ class ScaledEncoding(Encoding):
             return q
         z = self._spread(parts, "zero_point")
         if q.dtype.kind in "iu" and z.dtype.kind in "iu":
-            return q.astype(np.int64) - z.astype(np.int64)
+            return _as_int64(q, "elements") - _as_int64(z, "zero_point")
         return q.astype(self.dtype) - z.astype(self.dtype)
 
     def combine(self, parts: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
@@ -132,3 +140,11 @@ class ScaledEncoding(Encoding):
         if x.size == 0:
             return np.zeros(self.scale.shape)
         return block_reduce(x, self.block_shape, np.add)
+
+
+def _as_int64(x: NDArray[Any], name: str) -> NDArray[np.int64]:
+    """Widen integers so that the difference of any two cannot leave int64."""
+    limit = 1 << 62
+    if x.dtype.itemsize == 8 and x.size and not -limit <= int(x.min()) <= int(x.max()) < limit:
+        raise FormatError(f"{name} lies in {x.min()}..{x.max()}; at most 62 bits are subtracted")
+    return x.astype(np.int64)

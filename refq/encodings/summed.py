@@ -7,13 +7,14 @@ Equation
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import ShapeError
-from .encoding import Encoding, result_dtype
+from .encoding import Encoding, check_parts, result_dtype
 
 __all__ = ["SummedEncoding"]
 
@@ -31,6 +32,8 @@ class SummedEncoding(Encoding):
     ------
     ShapeError
         If there is none, or shapes differ.
+    DTypeError
+        If a term is no Encoding.
 
     Notes
     -----
@@ -46,15 +49,16 @@ class SummedEncoding(Encoding):
     terms: tuple[Encoding, ...]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "terms", check_parts(self.terms, "terms"))
         if not self.terms or len({t.shape for t in self.terms}) != 1:
             raise ShapeError(f"terms have shapes {[t.shape for t in self.terms]}; one is needed")
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, ...]:
         """The terms' shape."""
         return self.terms[0].shape
 
-    @property
+    @cached_property
     def dtype(self) -> np.dtype[Any]:
         """float64 if a term is, else float32."""
         return result_dtype(*[t.dtype for t in self.terms])

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..core.checks import check_integer
 from ..core.errors import LimitError
 
 __all__ = ["Format", "smallest_unsigned"]
@@ -35,11 +36,17 @@ def smallest_unsigned(bits: int) -> np.dtype[Any]:
     dtype
         uint8, uint16, uint32 or uint64.
 
+    Raises
+    ------
+    RangeError
+        If `bits` is outside.
+
     Examples
     --------
     >>> smallest_unsigned(9)
     dtype('uint16')
     """
+    check_integer(bits, "bits", 1, 64)
     return np.dtype(next(f"u{n}" for n in (1, 2, 4, 8) if 8 * n >= bits))
 
 

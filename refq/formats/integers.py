@@ -82,12 +82,13 @@ class Integer(Format):
         a = check_array(x)
         check_choice(overflow, "overflow", OVERFLOWS)
         if a.dtype.kind == "f":
-            a = round_to_integer(a, rounding)
+            # float16 cannot hold the limits of wide integers, so it widens, exactly
+            a = np.asarray(round_to_integer(a.astype(np.promote_types(a.dtype, "f4")), rounding))
         if overflow == "error":
             self._refuse_outside(a)
         if a.dtype.kind == "f":
-            return saturate(a, self.low, self.high, self.dtype, nan)
-        return clip_integers(a, self.low, self.high).astype(self.dtype)
+            return np.asarray(saturate(a, self.low, self.high, self.dtype, nan))
+        return np.asarray(clip_integers(a, self.low, self.high)).astype(self.dtype)
 
     def decode(self, codes: NDArray[Any]) -> NDArray[Any]:
         """Return the codes, checked against the range."""
@@ -98,7 +99,9 @@ class Integer(Format):
         return codes.astype(self.dtype, copy=False)
 
     def _refuse_outside(self, a: NDArray[Any], error: type[ValueError] = RangeError) -> None:
-        bad = (a < self.low) | (a > self.high)
+        # integral floats: `high` may be no float, `high + 1` is a power of two
+        above = a >= float(self.high + 1) if a.dtype.kind == "f" else a > self.high
+        bad = (a < self.low) | above
         if bad.any():
             index = np.unravel_index(int(np.argmax(bad)), a.shape)
             raise error(
@@ -115,7 +118,7 @@ class Integer(Format):
         if not self.signed:
             return patterns.astype(self.dtype, copy=False)
         spare = self.dtype.type(8 * self.dtype.itemsize - self.bits)
-        return (patterns.astype(self.dtype) << spare) >> spare
+        return np.asarray((patterns.astype(self.dtype) << spare) >> spare)
 
 
 def clip_integers(a: NDArray[Any], low: int, high: int) -> NDArray[Any]:

@@ -148,7 +148,7 @@ class LevelTable(Format):
 
         See `Format.encode`. `rounding` is accepted as "half_even" for the common signature.
         """
-        a = check_array(x)
+        a = check_array(x).astype(np.float64)  # exact for floats; float16 could not hold the levels
         check_choice(rounding, "rounding", ["half_even"])
         check_choice(overflow, "overflow", OVERFLOWS)
         check_choice(nan, "nan", ["error"])
@@ -170,7 +170,7 @@ class LevelTable(Format):
             raise FormatError(
                 f"codes{shown(index)} = {codes[index]}; {self.name} has {len(self.levels)} codes"
             )
-        return self._table[codes]
+        return np.asarray(self._table[codes])
 
     @property
     def values(self) -> NDArray[Any]:

@@ -73,7 +73,7 @@ class NativeFloat(Format):
         check_choice(nan, "nan", ["error", "keep"])
         if nan == "error" and a.dtype.kind == "f":
             self._refuse(np.isnan(a), a, "must not be nan")
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             y = a.astype(self.float_dtype)
         beyond = np.isinf(y)
         if overflow == "error":
@@ -84,7 +84,8 @@ class NativeFloat(Format):
 
     def decode(self, codes: NDArray[Any]) -> NDArray[Any]:
         """Return the floats of bit patterns; float16 widens to float32, exactly."""
-        if codes.dtype.kind not in "iu" or (codes.size and int(codes.max()) >> self.bits):
+        bad = codes.dtype.kind not in "iu"
+        if bad or (codes.size and (int(codes.max()) >> self.bits or int(codes.min()) < 0)):
             raise FormatError(f"codes of {self.name} must be unsigned integers of {self.bits} bits")
         patterns = np.ascontiguousarray(codes, self.dtype).reshape(codes.shape)
         return patterns.view(self.float_dtype).astype(self.value_dtype)

@@ -56,6 +56,6 @@ def get(name: str | Format) -> Format:
     """
     if isinstance(name, Format):
         return name
-    if name not in FORMATS:
+    if not isinstance(name, str) or name not in FORMATS:
         raise RangeError(f"format = {name!r} is unknown; there are {', '.join(sorted(FORMATS))}")
     return FORMATS[name]

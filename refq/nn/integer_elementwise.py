@@ -3,7 +3,9 @@
 Conventions
 -----------
 Pooling keeps scale and zero point: the largest code is the code of the largest value, the mean code
-the code of the mean.
+the code of the mean. A mean is rounded to nearest, a tie up, as everywhere in integer layers: then
+no zero point is needed, since rounding up commutes with adding an integer. A ReLU that could not be
+fused is an `IntegerRescale` whose range begins at the code of zero.
 """
 
 from typing import Any, ClassVar
@@ -16,7 +18,7 @@ from ..core.errors import ShapeError
 from ..encodings import Encoding
 from ..ops.elementwise import add_integer
 from ..ops.pooling import average_pool, global_average_pool, max_pool
-from .integer_layer import IntegerLayer, Untrained
+from .integer_layer import INT32, IntegerLayer, Untrained
 from .layer import Array, Shape, check_tensor
 from .pooling import AvgPool, GlobalAvgPool, MaxPool
 
@@ -45,9 +47,22 @@ class IntegerAdd(IntegerLayer):
     output_scale : ndarray or Encoding, no axes
         What one step of the output is worth.
 
+    Raises
+    ------
+    RangeError, ShapeError, DTypeError
+        If a number is out of range, or a tensor has another shape or holds no integers. On
+        `forward`: if the shifts differ by more than int64 has room for.
+
     Notes
     -----
-    Tier T1.
+    Tier T1; see `refq.ops.add_integer`.
+
+    Examples
+    --------
+    >>> one = {"mantissas": np.int64([1 << 30] * 2), "shifts": np.int64([30, 31])}
+    >>> layer = IntegerAdd("uint8", 0, 2, 10, 0, 255, **one, output_scale=1.0)
+    >>> layer.forward(np.uint8([[3]]), np.uint8([[7]]))[0]  # round(3 + (7 - 2) / 2) + 10
+    array([[16]], dtype=uint8)
     """
 
     config_names: ClassVar[tuple[str, ...]] = (*IntegerLayer.config_names, "second_zero_point")
@@ -67,22 +82,23 @@ class IntegerAdd(IntegerLayer):
         output_scale: ArrayLike | Encoding,
     ) -> None:
         self._set_codes(format, input_zero_point, output_zero_point, low, high)
-        self.second_zero_point = check_integer(second_zero_point, "second_zero_point")
-        self.mantissas = check_tensor(mantissas, (2,), "mantissas", is_float=False)
-        self.shifts = check_tensor(shifts, (2,), "shifts", is_float=False)
+        self.second_zero_point = check_integer(second_zero_point, "second_zero_point", *INT32)
+        self.mantissas = self._integers(mantissas, (2,), "mantissas")
+        self.shifts = self._integers(shifts, (2,), "shifts")
         self.output_scale = check_tensor(output_scale, (), "output_scale", is_float=False)
 
     def output_shape(self, *input_shapes: Shape) -> Shape:
         """Return the common shape."""
-        if len(set(input_shapes)) != 1:
-            raise ShapeError(f"{self!r} takes equal shapes, not {list(input_shapes)}")
-        return input_shapes[0]
+        first, second = (tuple(shape) for shape in input_shapes)
+        if first != second:
+            raise ShapeError(f"{self!r} takes two equal shapes, not {first} and {second}")
+        return first
 
     def forward(
         self, *inputs: Array, training: bool = False, rng: np.random.Generator | None = None
     ) -> tuple[Array, Any]:
         """Return codes of the output format."""
-        first, second = (self._codes(x) for x in inputs)
+        first, second = map(self._codes, inputs)
         (m1, m2), (s1, s2) = self._array(self.mantissas), self._array(self.shifts)
         y = add_integer(
             first,
@@ -117,9 +133,21 @@ class IntegerRescale(IntegerLayer):
     output_scale : ndarray or Encoding, no axes
         What one step of the output is worth.
 
+    Raises
+    ------
+    RangeError, ShapeError, DTypeError
+        If a number is out of range, or a tensor has another shape or holds no integers.
+
     Notes
     -----
     Tier T1.
+
+    Examples
+    --------
+    >>> half = {"mantissa": np.int64([1 << 30]), "shift": np.int64([31]), "output_scale": 1.0}
+    >>> relu = IntegerRescale("uint8", 3, 10, 10, 255, **half)
+    >>> relu.forward(np.uint8([[0, 3, 6]]))[0]
+    array([[10, 10, 12]], dtype=uint8)
     """
 
     buffer_names: ClassVar[tuple[str, ...]] = ("mantissa", "shift", "output_scale")
@@ -136,20 +164,21 @@ class IntegerRescale(IntegerLayer):
         output_scale: ArrayLike | Encoding,
     ) -> None:
         self._set_codes(format, input_zero_point, output_zero_point, low, high)
-        self.mantissa = check_tensor(mantissa, (1,), "mantissa", is_float=False)
-        self.shift = check_tensor(shift, (1,), "shift", is_float=False)
+        self.mantissa, self.shift = self._multiplier(mantissa, shift, 1)
         self.output_scale = check_tensor(output_scale, (), "output_scale", is_float=False)
 
     def output_shape(self, *input_shapes: Shape) -> Shape:
         """Return the input's shape."""
-        return input_shapes[0]
+        (shape,) = input_shapes
+        return tuple(shape)
 
     def forward(
         self, *inputs: Array, training: bool = False, rng: np.random.Generator | None = None
     ) -> tuple[Array, Any]:
         """Return codes of the output format."""
-        x = self._codes(inputs[0]).astype(np.int64) - self.input_zero_point
-        return self._requantize(x, self.mantissa, self.shift), None
+        (x,) = map(self._codes, inputs)
+        difference = x.astype(np.int64) - self.input_zero_point
+        return self._requantize(difference, self.mantissa, self.shift), None
 
 
 class IntegerMaxPool(Untrained, MaxPool):
@@ -163,17 +192,23 @@ class IntegerMaxPool(Untrained, MaxPool):
     Notes
     -----
     Scale and zero point stay. Tier T1.
+
+    Examples
+    --------
+    >>> IntegerMaxPool(2, padding=1).forward(np.int8([[[[-3, -4]]]]))[0]
+    array([[[[-3, -4]]]], dtype=int8)
     """
 
     def forward(
         self, *inputs: Array, training: bool = False, rng: np.random.Generator | None = None
     ) -> tuple[Array, Any]:
         """Return codes."""
-        return max_pool(inputs[0], self.kernel_size, self.stride, self.padding), None
+        (x,) = inputs
+        return max_pool(x, self.kernel_size, self.stride, self.padding), None
 
 
 class IntegerAvgPool(Untrained, AvgPool):
-    """The mean code of each window, padding left out, rounded once in integers.
+    """The mean code of each window, padding left out, rounded once in integers, a tie up.
 
     Parameters
     ----------
@@ -183,26 +218,38 @@ class IntegerAvgPool(Untrained, AvgPool):
     Notes
     -----
     Scale and zero point stay: a mean of codes is the code of the mean. Tier T1.
+
+    Examples
+    --------
+    >>> IntegerAvgPool(2).forward(np.uint8([[[[3, 4], [4, 3]]]]))[0].item()
+    4
     """
 
     def forward(
         self, *inputs: Array, training: bool = False, rng: np.random.Generator | None = None
     ) -> tuple[Array, Any]:
         """Return codes."""
-        return average_pool(inputs[0], self.kernel_size, self.stride, self.padding), None
+        (x,) = inputs
+        sizes = self.kernel_size, self.stride, self.padding
+        return average_pool(x, *sizes, rounding="half_up"), None
 
 
 class IntegerGlobalAvgPool(Untrained, GlobalAvgPool):
-    """The mean code of each channel, rounded once in integers.
+    """The mean code of each channel, rounded once in integers, a tie up.
 
     Notes
     -----
     Scale and zero point stay. Tier T1.
+
+    Examples
+    --------
+    >>> IntegerGlobalAvgPool().forward(np.int8([[[[-3, -4]]]]))[0]
+    array([[-3]], dtype=int8)
     """
 
     def forward(
         self, *inputs: Array, training: bool = False, rng: np.random.Generator | None = None
     ) -> tuple[Array, Any]:
         """Return codes of shape (n, channels)."""
-        y = global_average_pool(inputs[0])
-        return y.reshape(len(y), *self.output_shape(inputs[0].shape[1:])), None
+        (x,) = inputs
+        return global_average_pool(x, rounding="half_up")[:, :, 0, 0], None

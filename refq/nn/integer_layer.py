@@ -13,8 +13,10 @@ Equation
 
 Conventions
 -----------
-All tensors are buffers: nothing here is trained. `output_scale` is what one step of the output code
-is worth; no layer uses it, a reader of the logits may.
+All tensors are buffers: nothing here is trained. Every rounding is to nearest, ties up, so it
+commutes with adding a zero point. A clipped ReLU is a lower and an upper limit: the codes of zero
+and of the ceiling. `output_scale` is what one step of the output code is worth; no layer uses it, a
+reader of the logits may.
 
 References
 ----------
@@ -24,25 +26,29 @@ References
 
 from typing import Any, ClassVar
 
-from .. import formats
+import numpy as np
+
 from ..core.checks import check_integer
-from ..core.errors import DTypeError, RangeError
+from ..core.errors import DTypeError, ShapeError
 from ..encodings import Encoding
+from ..ops.quantization import integer_format
 from ..ops.requantization import requantize_fixed_point
-from .layer import Array, Layer, Tensor
+from .layer import Array, Layer, Shape, Tensor, check_tensor
 
 __all__ = ["IntegerLayer", "Untrained"]
 
+INT32 = (-(1 << 31), (1 << 31) - 1)
 
-class Untrained(Layer):
-    """A layer without a gradient."""
+
+class Untrained:
+    """What layers without a gradient mix in, before the layer they derive from."""
 
     def backward(self, grad: Array, cache: Any) -> tuple[tuple[Array, ...], dict[str, Array]]:
         """Refuse: an integer model is not trained."""
         raise DTypeError("an integer model has no gradient; train the float model it came from")
 
 
-class IntegerLayer(Untrained):
+class IntegerLayer(Untrained, Layer):
     """What integer layers share: the code of zero before and after, and the range of the result."""
 
     config_names: ClassVar[tuple[str, ...]] = (
@@ -56,24 +62,38 @@ class IntegerLayer(Untrained):
     def _set_codes(
         self, format: str, input_zero_point: int, output_zero_point: int, low: int, high: int
     ) -> None:
-        form = formats.get(format)
-        if not isinstance(form, formats.Integer):
-            raise RangeError(f"format = {format!r} must be an integer format")
+        form = integer_format(format)
         self.format = form.name
         self.dtype = form.dtype
-        self.input_zero_point = check_integer(input_zero_point, "input_zero_point")
-        self.output_zero_point = check_integer(output_zero_point, "output_zero_point")
+        self.input_zero_point = check_integer(input_zero_point, "input_zero_point", *INT32)
+        self.output_zero_point = check_integer(
+            output_zero_point, "output_zero_point", form.low, form.high
+        )
         self.low = check_integer(low, "low", form.low, form.high)
         self.high = check_integer(high, "high", self.low, form.high)
 
-    def _array(self, tensor: Tensor) -> Array:
+    @staticmethod
+    def _array(tensor: Tensor) -> Array:
         return tensor.decode() if isinstance(tensor, Encoding) else tensor
 
-    def _codes(self, x: Array, dtype: Any = None) -> Array:
-        """Return the input if it holds integers."""
-        if x.dtype.kind not in "iu" or (dtype is not None and x.dtype != dtype):
-            raise DTypeError(f"{self!r} got {x.dtype}; pass {dtype or 'integer'} codes")
-        self.output_shape(x.shape[1:])
+    def _integers(self, value: Any, shape: Shape, name: str) -> Tensor:
+        """Return a tensor of exactly `shape` that holds integers."""
+        tensor = check_tensor(value, shape, name, is_float=False)
+        if tensor.dtype.kind not in "iu":
+            raise DTypeError(f"{name} has dtype {tensor.dtype}; integers are needed")
+        return tensor
+
+    def _multiplier(self, mantissa: Any, shift: Any, n_channels: int) -> tuple[Tensor, Tensor]:
+        """Return mantissas and shifts, one for all or one per channel."""
+        shape = np.shape(mantissa) if not isinstance(mantissa, Encoding) else mantissa.shape
+        if shape not in ((1,), (n_channels,)):
+            raise ShapeError(f"mantissa has shape {shape}; it must be (1,) or ({n_channels},)")
+        return self._integers(mantissa, shape, "mantissa"), self._integers(shift, shape, "shift")
+
+    def _codes(self, x: Array) -> Array:
+        """Return the input if it holds integers of the right shape."""
+        if x.dtype.kind not in "iu":
+            raise DTypeError(f"{self!r} got {x.dtype}; pass integer codes")
         return x
 
     def _requantize(self, accumulator: Array, mantissa: Tensor, shift: Tensor) -> Array:

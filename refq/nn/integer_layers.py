@@ -9,13 +9,14 @@ Conventions
 Weights have zero point 0; padding counts as the code of zero.
 """
 
+from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core.checks import check_integer
-from ..core.errors import DTypeError, ShapeError
+from ..core.errors import RangeError, ShapeError
 from ..encodings import Encoding
 from ..ops.convolution import conv_integer
 from ..ops.matmul import matmul_integer
@@ -46,17 +47,10 @@ class _Weighted(IntegerLayer):
         output_scale: Any,
         shape: Shape,
     ) -> None:
-        self.weight = check_tensor(weight, shape, "weight", is_float=False)
-        self.bias = check_tensor(bias, (shape[0],), "bias", is_float=False)
-        count = tuple(mantissa.shape)
-        if count not in ((1,), (shape[0],)):
-            raise ShapeError(f"mantissa has shape {count}; it must be (1,) or ({shape[0]},)")
-        self.mantissa = check_tensor(mantissa, count, "mantissa", is_float=False)
-        self.shift = check_tensor(shift, count, "shift", is_float=False)
+        self.weight = self._integers(weight, shape, "weight")
+        self.bias = self._integers(bias, (shape[0],), "bias")
+        self.mantissa, self.shift = self._multiplier(mantissa, shift, shape[0])
         self.output_scale = check_tensor(output_scale, (), "output_scale", is_float=False)
-        for name in ("weight", "bias", "mantissa", "shift"):
-            if getattr(self, name).dtype.kind not in "iu":
-                raise DTypeError(f"{name} has dtype {getattr(self, name).dtype}; integers needed")
 
     def _with_bias(self, accumulator: Array) -> Array:
         """Add the bias in int64; what leaves int32 is refused by `requantize_fixed_point`."""
@@ -90,9 +84,26 @@ class IntegerConv2d(_Weighted):
     output_scale : ndarray or Encoding, no axes
         What one step of the output is worth.
 
+    Raises
+    ------
+    RangeError
+        If a number is out of range, or `groups` does not divide the channels.
+    ShapeError, DTypeError
+        If a tensor has another shape, or holds no integers.
+
     Notes
     -----
-    An accumulator that could overflow int32 is refused before the loop. Tier T1.
+    An accumulator that could overflow int32 is refused before the loop; a sum with the bias that
+    leaves int32 is refused with its index (`refq.passes.lower` makes no such layer). Tier T1.
+
+    Examples
+    --------
+    >>> two = {"weight": np.full((1, 1, 1, 1), 2, np.int8), "bias": np.int32([3])}
+    >>> one = {"mantissa": np.int64([1 << 30]), "shift": np.int64([30]), "output_scale": 1.0}
+    >>> sizes = (1, 1, (1, 1), (1, 1), (0, 0), (1, 1), 1)
+    >>> layer = IntegerConv2d(*sizes, "uint8", 5, 0, 0, 255, **two, **one)
+    >>> layer.forward(np.full((1, 1, 1, 1), 9, np.uint8))[0].item()  # (9 - 5) 2 + 3
+    11
     """
 
     config_names: ClassVar[tuple[str, ...]] = (
@@ -133,6 +144,11 @@ class IntegerConv2d(_Weighted):
         self.padding = as_pair(padding, "padding", 0)
         self.dilation = as_pair(dilation, "dilation", 1)
         self.groups = check_integer(groups, "groups", 1)
+        if self.in_channels % self.groups or self.out_channels % self.groups:
+            raise RangeError(
+                f"groups = {groups} must divide in_channels = {in_channels} "
+                f"and out_channels = {out_channels}"
+            )
         self._set_codes(format, input_zero_point, output_zero_point, low, high)
         shape = (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
         self._set_tensors(weight, bias, mantissa, shift, output_scale, shape)
@@ -147,15 +163,20 @@ class IntegerConv2d(_Weighted):
         windows = Windows(self.kernel_size, self.stride, self.padding, self.dilation)
         return (self.out_channels, *windows.counts(shape[1:]))
 
+    def macs(self, *input_shapes: Shape) -> int:
+        """Return outputs times the summands of each."""
+        return prod(self.output_shape(*input_shapes)) * prod(self.weight.shape[1:])
+
     def forward(
         self, *inputs: Array, training: bool = False, rng: np.random.Generator | None = None
     ) -> tuple[Array, Any]:
         """Return codes of the output format."""
-        x = self._codes(inputs[0])
+        (x,) = map(self._codes, inputs)
+        self.output_shape(x.shape[1:])
         accumulator = conv_integer(
             x,
             self._array(self.weight),
-            x.dtype.type(self.input_zero_point),
+            self.input_zero_point,
             stride=self.stride,
             padding=self.padding,
             dilation=self.dilation,
@@ -186,9 +207,25 @@ class IntegerLinear(_Weighted):
     output_scale : ndarray or Encoding, no axes
         What one step of the output is worth.
 
+    Raises
+    ------
+    RangeError
+        If a number is out of range.
+    ShapeError, DTypeError
+        If a tensor has another shape, or holds no integers.
+
     Notes
     -----
-    An accumulator that could overflow int32 is refused before the loop. Tier T1.
+    An accumulator that could overflow int32 is refused before the loop; a sum with the bias that
+    leaves int32 is refused with its index (`refq.passes.lower` makes no such layer). Tier T1.
+
+    Examples
+    --------
+    >>> two = {"weight": np.int8([[2, -1]]), "bias": np.int32([3])}
+    >>> half = {"mantissa": np.int64([1 << 30]), "shift": np.int64([31]), "output_scale": 1.0}
+    >>> layer = IntegerLinear(2, 1, "int8", 5, -1, -128, 127, **two, **half)
+    >>> layer.forward(np.uint8([[9, 6]]))[0]  # round(((9 - 5) 2 - (6 - 5) + 3) / 2) - 1
+    array([[4]], dtype=int8)
     """
 
     config_names: ClassVar[tuple[str, ...]] = (
@@ -220,17 +257,21 @@ class IntegerLinear(_Weighted):
 
     def output_shape(self, *input_shapes: Shape) -> Shape:
         """Return (out_features,)."""
-        if tuple(input_shapes[0]) != (self.in_features,):
-            raise ShapeError(
-                f"{self!r} takes shape ({self.in_features},), not {tuple(input_shapes[0])}"
-            )
+        (shape,) = input_shapes
+        if tuple(shape) != (self.in_features,):
+            raise ShapeError(f"{self!r} takes shape ({self.in_features},), not {tuple(shape)}")
         return (self.out_features,)
+
+    def macs(self, *input_shapes: Shape) -> int:
+        """Return ``out_features in_features``."""
+        return self.out_features * self.in_features
 
     def forward(
         self, *inputs: Array, training: bool = False, rng: np.random.Generator | None = None
     ) -> tuple[Array, Any]:
         """Return codes of the output format."""
-        x = self._codes(inputs[0])
+        (x,) = map(self._codes, inputs)
+        self.output_shape(x.shape[1:])
         weight = self._array(self.weight).T
-        accumulator = matmul_integer(x, weight, x.dtype.type(self.input_zero_point))
+        accumulator = matmul_integer(x, weight, self.input_zero_point)
         return self._requantize(self._with_bias(accumulator), self.mantissa, self.shift), None

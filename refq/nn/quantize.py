@@ -10,8 +10,13 @@ model that touches floats.
 Equation
 --------
 ``q = saturate(round(x / scale) + zero_point)`` and ``x' = scale (q - zero_point)``, by the text of
-ONNX. The backward pass is the straight-through estimator ([1]_): the gradient passes where ``q``
-was not saturated, and is zero where it was.
+ONNX. The backward pass is the straight-through estimator ([1]_): the gradient passes where
+``round(x / scale) + zero_point`` is a code, and is zero where it was saturated to one.
+
+Conventions
+-----------
+The scale is one float32, so the division is in float32 also where x is float64. What rounds to the
+first or the last code is not saturated: half a step beyond them, ties to even, still passes.
 
 References
 ----------
@@ -24,12 +29,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import formats
 from ..core.checks import check_integer, check_scale
 from ..core.errors import DTypeError, RangeError
 from ..encodings import Encoding
-from ..ops.quantization import dequantize_linear, quantize_linear
-from .layer import Array, Layer, Shape, check_tensor
+from ..formats import Integer
+from ..ops.quantization import dequantize_linear, integer_format, quantize_linear
+from .layer import Array, Layer, Shape, Tensor, check_tensor
 
 __all__ = ["Quantize", "QuantizeInput"]
 
@@ -40,15 +45,19 @@ class _Grid(Layer):
     config_names: ClassVar[tuple[str, ...]] = ("format", "zero_point")
     buffer_names: ClassVar[tuple[str, ...]] = ("scale",)
 
+    integers: Integer  #: the format of the codes
+    scale: Tensor
+
     def __init__(
         self, format: str = "uint8", zero_point: int = 0, scale: ArrayLike | Encoding = 1.0
     ) -> None:
-        form = formats.get(format)
-        if not isinstance(form, formats.Integer):
-            raise RangeError(f"format = {format!r} must be an integer format")
-        self.format = form.name
-        self.zero_point = check_integer(zero_point, "zero_point", form.low, form.high)
-        given = scale if isinstance(scale, Encoding) else np.asarray(scale, np.float32)
+        self.integers = integer_format(format)
+        self.format = self.integers.name
+        self.zero_point = check_integer(
+            zero_point, "zero_point", self.integers.low, self.integers.high
+        )
+        with np.errstate(over="ignore", under="ignore"):  # what becomes 0 or infinite is refused
+            given = scale if isinstance(scale, Encoding) else np.asarray(scale, np.float32)
         self.scale = check_tensor(given, (), "scale", is_float=False)
         self._check_tensors()
 
@@ -58,15 +67,8 @@ class _Grid(Layer):
     @property
     def scale_value(self) -> np.float32:
         """The scale as one float32."""
-        scale = self.scale.decode() if isinstance(self.scale, Encoding) else self.scale
-        return np.float32(scale[()])
-
-    @property
-    def integers(self) -> formats.Integer:
-        """The format of the codes."""
-        form = formats.get(self.format)
-        assert isinstance(form, formats.Integer)
-        return form
+        with np.errstate(over="ignore", under="ignore"):
+            return np.float32(self._decoded("scale", np.float64)[()])
 
     def codes(self, x: Array) -> Array:
         """Return the codes of floats.
@@ -80,6 +82,11 @@ class _Grid(Layer):
         -------
         ndarray of integers
             Of the format's dtype, same shape.
+
+        Examples
+        --------
+        >>> Quantize("int8", zero_point=-1, scale=0.5).codes(np.array([0.0, 1.0], np.float32))
+        array([-1,  1], dtype=int8)
         """
         return quantize_linear(x, self.scale_value, self.zero_point, format=self.format)
 
@@ -106,9 +113,16 @@ class Quantize(_Grid):
     scale : array_like or Encoding, no axes
         The step, finite and positive; a buffer.
 
+    Raises
+    ------
+    RangeError
+        If the zero point is no code, or the scale is not finite and positive.
+    DTypeError
+        If the format holds no integers of at most 32 bits.
+
     Notes
     -----
-    Tier T1 in float32.
+    Tier T1; float64 inputs give the same numbers as their float32 roundings, in float64.
 
     Examples
     --------
@@ -122,12 +136,11 @@ class Quantize(_Grid):
     ) -> tuple[Array, Any]:
         """See `Layer.forward`."""
         (x,) = self._inputs(inputs)
-        codes = self.codes(x)
-        y = dequantize_linear(codes, self.scale_value, self.integers.dtype.type(self.zero_point))
-        # a code at the edge of the range may have been reached by rounding alone: that one passes
-        low = (self.integers.low - self.zero_point - 0.5) * float(self.scale_value)
-        high = (self.integers.high - self.zero_point + 0.5) * float(self.scale_value)
-        return y.astype(x.dtype), (x >= low) & (x <= high)
+        form, scale = self.integers, self.scale_value
+        y = dequantize_linear(self.codes(x), scale, form.dtype.type(self.zero_point))
+        with np.errstate(over="ignore", under="ignore"):
+            level = np.rint(x.astype(np.float32) / scale).astype(np.float64) + self.zero_point
+        return y.astype(x.dtype), (level >= form.low) & (level <= form.high)
 
     def backward(self, grad: Array, cache: Any) -> tuple[tuple[Array, ...], dict[str, Array]]:
         """Pass the gradient where the code was not saturated."""
@@ -146,6 +159,15 @@ class QuantizeInput(_Grid):
     scale : array_like or Encoding, no axes
         The step, finite and positive; a buffer.
 
+    Raises
+    ------
+    RangeError, DTypeError
+        As `Quantize` does.
+
+    Notes
+    -----
+    Tier T1.
+
     Examples
     --------
     >>> layer = QuantizeInput("uint8", scale=1 / 16)
@@ -156,12 +178,17 @@ class QuantizeInput(_Grid):
     def forward(
         self, *inputs: Array, training: bool = False, rng: np.random.Generator | None = None
     ) -> tuple[Array, Any]:
-        """Return codes; integers must have the format's dtype already."""
+        """Return codes; integers must be codes of the format, in its dtype."""
         (x,) = inputs
         if x.dtype.kind == "f":
             return self.codes(x), None
         if x.dtype != self.integers.dtype:
             raise DTypeError(f"{self!r} got {x.dtype}; pass {self.integers.dtype} codes or floats")
+        low, high = self.integers.low, self.integers.high
+        if x.size and not low <= int(x.min()) <= int(x.max()) <= high:
+            raise RangeError(
+                f"{self!r} got codes in [{x.min()}, {x.max()}]; allowed: [{low}, {high}]"
+            )
         return x, None
 
     def backward(self, grad: Array, cache: Any) -> tuple[tuple[Array, ...], dict[str, Array]]:

@@ -87,7 +87,8 @@ def squared_distances(X: Floats, codebook: Floats) -> Floats:
     total = np.zeros((len(X), len(codebook)))
     for j in range(X.shape[1]):
         t = X[:, j, None] - codebook[None, :, j]
-        total += t * t
+        with np.errstate(under="ignore"):  # the bound counts underflow
+            total += t * t
     return total
 
 
@@ -178,7 +179,7 @@ def _exactly_nearest(X: Floats, codebook: Floats) -> Integers:
     codes = np.full(len(X), -1, np.int64)
     least: list[Any] = [None] * len(X)
     for i, k, distance in zip(rows.tolist(), columns.tolist(), exact, strict=True):
-        if least[i] is None or distance <= least[i]:  # k rises: a tie keeps the lowest index
+        if least[i] is None or distance < least[i]:  # k rises: a tie keeps the lowest index
             codes[i], least[i] = k, distance
     return codes
 
@@ -294,7 +295,7 @@ def nearest_codeword(X: ArrayLike, codebook: ArrayLike) -> Integers:
             f"codebook has shape {book.shape}; X of shape {points.shape} needs (K, "
             f"{points.shape[1]}) with K at least 1"
         )
-    with np.errstate(under="ignore"):  # the bound counts underflow
+    with np.errstate(under="ignore"):
         if points.shape[1] == 1:
             return _nearest_on_a_line(points[:, 0], book[:, 0])
         return _nearest_in_space(points, book)

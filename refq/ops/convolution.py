@@ -12,9 +12,8 @@ channels c of o's group, kernel rows p and kernel columns q; stride s, dilation 
 Conventions
 -----------
 Images are (batch, channels, height, width), weights (out, in / groups, height, width). Padding
-counts as the zero point, so its difference is zero. Every window becomes a row of differences in
-int16, and the convolution a product of rows by rows (see `matmul`), some images at a time so that
-the rows stay in the cache. Tier T1.
+counts as the zero point, so its difference is zero. Inside, the channels come last, and every
+window becomes a row of differences that stays in the cache (see `products`). Tier T1.
 
 References
 ----------
@@ -24,79 +23,19 @@ References
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import check_choice, check_integer, check_integer_array, check_scale, check_shape
 from ..core.errors import DTypeError, ShapeError
 from ..core.semantics import ONNX, Semantics
-from ..core.twins import kernel, prange
 from .accumulators import check_accumulator
-from .matmul import LANES, check_operand, difference_dtype, row_products
+from .matmul import check_operand, difference_dtype
+from .products import window_products
 from .quantization import check_zero_point, integer_format
 from .requantization import requantize_by_rule
 from .windows import check_padding, check_pair, output_length
 
 __all__ = ["conv_integer", "qlinear_conv"]
-
-CHUNK = 1 << 20  #: how many differences are laid out in rows at a time
-
-
-def _windows_definition(
-    x: NDArray[Any],
-    groups: int,
-    kernel_height: int,
-    kernel_width: int,
-    stride_height: int,
-    stride_width: int,
-    dilation_height: int,
-    dilation_width: int,
-    length: int,
-) -> NDArray[Any]:
-    """Lay every window out as a row: (groups, n * out_height * out_width, length), zeros behind."""
-    span = ((kernel_height - 1) * dilation_height + 1, (kernel_width - 1) * dilation_width + 1)
-    view = sliding_window_view(x, span, axis=(2, 3))
-    view = view[:, :, ::stride_height, ::stride_width, ::dilation_height, ::dilation_width]
-    n, channels, height, width, *_ = view.shape
-    k = channels // groups * kernel_height * kernel_width
-    split = view.reshape(n, groups, channels // groups, *view.shape[2:])
-    rows = np.zeros((groups, n * height * width, length), x.dtype)
-    rows[:, :, :k] = split.transpose(1, 0, 3, 4, 2, 5, 6).reshape(groups, n * height * width, k)
-    return rows
-
-
-@kernel(_windows_definition, parallel=True)
-def _windows_kernel(
-    x: NDArray[Any],
-    groups: int,
-    kernel_height: int,
-    kernel_width: int,
-    stride_height: int,
-    stride_width: int,
-    dilation_height: int,
-    dilation_width: int,
-    length: int,
-) -> NDArray[Any]:
-    """Copy, the threads sharing the rows of output pixels."""
-    n, channels, padded_height, padded_width = x.shape
-    height = (padded_height - (kernel_height - 1) * dilation_height - 1) // stride_height + 1
-    width = (padded_width - (kernel_width - 1) * dilation_width - 1) // stride_width + 1
-    depth = channels // groups
-    rows = np.zeros((groups, n * height * width, length), x.dtype)
-    for task in prange(groups * n * height):
-        g, rest = task // (n * height), task % (n * height)
-        image, i = rest // height, rest % height
-        for j in range(width):
-            row = rows[g, rest * width + j]
-            left = j * stride_width
-            k = 0
-            for c in range(depth):
-                for p in range(kernel_height):
-                    line = x[image, g * depth + c, i * stride_height + p * dilation_height]
-                    for q in range(kernel_width):
-                        row[k] = line[left + q * dilation_width]
-                        k += 1
-    return rows
 
 
 def _check_images(x: NDArray[Any], w: NDArray[Any], groups: int) -> None:
@@ -157,10 +96,12 @@ def conv_integer(
         A code of x's dtype; what padding counts as.
     w_zero_point : int, array_like of integers, or None
         A code of w's dtype; one for all, or one per output channel.
-    stride, dilation : int or pair of int
+    stride : int or pair of int
         (vertical, horizontal).
     padding : int, pair or four of int
         A pair is (vertical, horizontal), four are (top, left, bottom, right).
+    dilation : int or pair of int
+        (vertical, horizontal).
     groups : int
         Output channels see only the input channels of their group.
     overflow : {"error", "wrap"}
@@ -217,32 +158,22 @@ def conv_integer(
     if overflow == "error":
         check_accumulator(k, images.dtype, weights.dtype, zx, zw)
     dtype = difference_dtype(images, weights, zx, zw)
-    rows = np.zeros((groups, weights.shape[0] // groups, -(-k // LANES) * LANES), dtype)
-    differences = weights.reshape(weights.shape[0], k).astype(dtype) - zw.astype(dtype)
-    rows[:, :, :k] = differences.reshape(groups, -1, k)
-    out = np.empty(check_shape((len(images), weights.shape[0], *lengths)), np.int32)
-    per_image = max(1, groups * lengths[0] * lengths[1] * rows.shape[2])
-    step = max(1, CHUNK // per_image)
-    for start in range(0, len(images), step):
-        chunk = _padded(images[start : start + step], zx, sides, dtype)
-        windows = _windows_kernel(
-            chunk, groups, weights.shape[2], weights.shape[3], steps[0], steps[1],
-            spread[0], spread[1], rows.shape[2],
-        )  # fmt: skip
-        sums = row_products(rows, windows)  # (groups, out / groups, n * pixels)
-        split = sums.reshape(weights.shape[0], len(chunk), *lengths)
-        out[start : start + step] = split.transpose(1, 0, 2, 3)
-    return out
+    check_shape((len(images), weights.shape[0], *lengths), "the result's shape")
+    inner = _padded(images, zx, sides, dtype)
+    rows = np.empty((len(weights), *weights.shape[2:], weights.shape[1]), dtype)
+    by_output = zw.reshape(-1, 1, 1, 1).astype(dtype)
+    np.subtract(weights.transpose(0, 2, 3, 1), by_output, out=rows, dtype=dtype, casting="unsafe")
+    return window_products(inner, rows, groups, steps, spread)
 
 
 def _padded(
     x: NDArray[Any], zero_point: NDArray[Any], sides: tuple[int, int, int, int], dtype: Any
 ) -> NDArray[Any]:
-    """Return ``x - zero_point`` with zeros around it."""
+    """Return ``x - zero_point`` with zeros around it, the channels last."""
     n, channels, height, width = x.shape
     top, left, bottom, right = sides
-    out = np.zeros((n, channels, top + height + bottom, left + width + right), dtype)
-    inside = out[:, :, top : top + height, left : left + width]
+    out = np.zeros((n, top + height + bottom, left + width + right, channels), dtype)
+    inside = out[:, top : top + height, left : left + width].transpose(0, 3, 1, 2)
     np.subtract(x, zero_point.astype(dtype), out=inside, dtype=dtype, casting="unsafe")
     return out
 

@@ -28,17 +28,18 @@ Encodings too, so quantized factors and masked codebooks follow from the table.
 
 The bound, after [2]_: let ``u`` be half the precision's epsilon and ``gamma(k) = k u / (1 - k u)``.
 A sum of products over ``in`` terms, in any order, is off by at most ``gamma(in) |x| |W|``. Let M be
-what the weight becomes when every part is replaced by its magnitude and subtraction by addition, and
-r the number of roundings between a part and the decoded weight (1 for a scale, the inner length for
-factors, one for each further term of a sum). Decoding first, or the table above, both stay within
+what the weight becomes when the products and sums that decoding rounds get the magnitudes of their
+operands, and r the number of roundings between a part and the decoded weight (1 for a scale, the
+inner length for factors, one for each further term of a sum). Decoding first, or the table above,
+both stay within
 ``gamma(in + r + 1) |x| M.T`` of the exact product while nothing leaves the precision's range, so
-they differ by at most twice that. (A weight that decodes in float32 rounds its r times there, even
-if x is float64.) A bias adds itself to the magnitudes.
+they differ by at most twice that. (A part that decodes in float32 rounds its share of r there, even
+where the result is float64.) A bias adds itself to the magnitudes.
 
 References
 ----------
-.. [1] H. Jegou, M. Douze, C. Schmid, "Product quantization for nearest neighbor search", IEEE Trans.
-   Pattern Analysis and Machine Intelligence 33(1), 2011.
+.. [1] H. Jegou, M. Douze, C. Schmid, "Product quantization for nearest neighbor search", IEEE
+   Trans. Pattern Analysis and Machine Intelligence 33(1), 2011.
 .. [2] N. J. Higham, "Accuracy and Stability of Numerical Algorithms", 2nd edition, 2002, chapter 3.
 """
 

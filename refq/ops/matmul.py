@@ -11,10 +11,8 @@ Equation
 Conventions
 -----------
 Before the product, the zero points are subtracted: codes of 8 bits become differences in int16
-(they need 9 bits), all others in int32. Both operands lie in rows along k, so the inner loop
-is a dot product of int16 with an int32 sum, which compilers turn into multiply-add instructions.
-int32 arithmetic is exact modulo 2^32, so an intermediate wrap is harmless when the result fits.
-Tier T1: any number of threads.
+(they need 9 bits), all others in int32. What is multiplied then are rows by rows (see
+`products`). Tier T1: any number of threads.
 
 References
 ----------
@@ -30,115 +28,12 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.checks import check_choice, check_integer_array, check_scale, check_shape
 from ..core.errors import DTypeError, ShapeError
 from ..core.semantics import ONNX, Semantics
-from ..core.twins import kernel, prange, subroutine
 from .accumulators import check_accumulator
+from .products import LANES, row_products
 from .quantization import check_zero_point, integer_format
 from .requantization import requantize_by_rule
 
-__all__ = ["check_operand", "difference_dtype", "matmul_integer", "qlinear_matmul", "row_products"]
-
-LANES = 16  #: rows are padded with zeros to a multiple of this, so that no loop has a slow tail
-BLOCK = 1 << 17  #: how many numbers of b a thread works through before it takes other rows of a
-
-
-def _product_definition(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.int32]:
-    """Multiply rows by rows, modulo 2^32: (batch, m, k) and (batch, n, k) give (batch, m, n)."""
-    exact = np.matmul(a.astype(np.int64), b.astype(np.int64).transpose(0, 2, 1))
-    return exact.astype(np.int32)  # from int64: the low 32 bits
-
-
-@subroutine
-def _dot(a: NDArray[Any], b: NDArray[Any]) -> Any:
-    """Return one dot product, modulo 2^32."""
-    s = np.int32(0)
-    for k in range(a.shape[0]):
-        s = np.int32(s + np.int32(a[k]) * np.int32(b[k]))
-    return s
-
-
-@subroutine
-def _tile(a: NDArray[Any], b: NDArray[Any], c: NDArray[Any], i: int, j: int) -> None:
-    """Write sixteen dot products: eight loads feed sixteen sums that stay in registers."""
-    a0, a1, a2, a3 = a[i], a[i + 1], a[i + 2], a[i + 3]
-    b0, b1, b2, b3 = b[j], b[j + 1], b[j + 2], b[j + 3]
-    zero = np.int32(0)
-    s00, s01, s02, s03 = zero, zero, zero, zero
-    s10, s11, s12, s13 = zero, zero, zero, zero
-    s20, s21, s22, s23 = zero, zero, zero, zero
-    s30, s31, s32, s33 = zero, zero, zero, zero
-    for k in range(a.shape[1]):
-        x0, x1, x2, x3 = np.int32(a0[k]), np.int32(a1[k]), np.int32(a2[k]), np.int32(a3[k])
-        y0, y1, y2, y3 = np.int32(b0[k]), np.int32(b1[k]), np.int32(b2[k]), np.int32(b3[k])
-        s00 = np.int32(s00 + x0 * y0)
-        s01 = np.int32(s01 + x0 * y1)
-        s02 = np.int32(s02 + x0 * y2)
-        s03 = np.int32(s03 + x0 * y3)
-        s10 = np.int32(s10 + x1 * y0)
-        s11 = np.int32(s11 + x1 * y1)
-        s12 = np.int32(s12 + x1 * y2)
-        s13 = np.int32(s13 + x1 * y3)
-        s20 = np.int32(s20 + x2 * y0)
-        s21 = np.int32(s21 + x2 * y1)
-        s22 = np.int32(s22 + x2 * y2)
-        s23 = np.int32(s23 + x2 * y3)
-        s30 = np.int32(s30 + x3 * y0)
-        s31 = np.int32(s31 + x3 * y1)
-        s32 = np.int32(s32 + x3 * y2)
-        s33 = np.int32(s33 + x3 * y3)
-    c[i, j], c[i, j + 1], c[i, j + 2], c[i, j + 3] = s00, s01, s02, s03
-    c[i + 1, j], c[i + 1, j + 1], c[i + 1, j + 2], c[i + 1, j + 3] = s10, s11, s12, s13
-    c[i + 2, j], c[i + 2, j + 1], c[i + 2, j + 2], c[i + 2, j + 3] = s20, s21, s22, s23
-    c[i + 3, j], c[i + 3, j + 1], c[i + 3, j + 2], c[i + 3, j + 3] = s30, s31, s32, s33
-
-
-@kernel(_product_definition, parallel=True)
-def _product_kernel(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.int32]:
-    """Share out tasks: four rows of a times a block of rows of b that stays in the cache."""
-    batch, m, k = a.shape
-    n = b.shape[1]
-    c = np.empty((batch, m, n), np.int32)
-    width = max(4, min(256, BLOCK // max(k, 1)) // 4 * 4)
-    strips, blocks = (m + 3) // 4, (n + width - 1) // width
-    for task in prange(batch * blocks * strips):
-        item, rest = task // (blocks * strips), task % (blocks * strips)
-        i, j = 4 * (rest % strips), width * (rest // strips)
-        end = min(j + width, n)
-        full = j
-        if i + 4 <= m:
-            full = j + (end - j) // 4 * 4
-            for t in range(j, full, 4):
-                _tile(a[item], b[item], c[item], i, t)
-        for r in range(i, min(i + 4, m)):
-            for t in range(full, end):
-                c[item, r, t] = _dot(a[item, r], b[item, t])
-    return c
-
-
-def row_products(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.int32]:
-    """Multiply rows by rows, modulo 2^32.
-
-    Parameters
-    ----------
-    a : ndarray of int16 or int32, shape (batch, m, k), C-contiguous
-        Differences of codes and zero points.
-    b : ndarray of a's dtype, shape (batch, n, k), C-contiguous
-        Likewise.
-
-    Returns
-    -------
-    ndarray of int32, shape (batch, m, n)
-        Exact where the true sums fit int32.
-
-    Notes
-    -----
-    The caller checks the accumulator. Fastest where k is a multiple of 16. Tier T1.
-
-    Examples
-    --------
-    >>> row_products(np.int16([[[1, 2]]]), np.int16([[[3, 4], [5, 6]]]))
-    array([[[11, 17]]], dtype=int32)
-    """
-    return _product_kernel(a, b)
+__all__ = ["check_operand", "difference_dtype", "matmul_integer", "qlinear_matmul"]
 
 
 def check_operand(x: ArrayLike, name: str) -> NDArray[Any]:
@@ -346,13 +241,13 @@ def qlinear_matmul(
     a : array_like of integers, shape (..., m, k)
         Codes.
     a_scale : array_like
-        Scale of `a`: a scalar, or one per row (m,).
+        Scale of `a`: a scalar, or one per row, (m,) or (..., m, 1).
     a_zero_point : int, array_like of integers, or None
         As in `matmul_integer`.
     b : array_like of integers, shape (..., k, n)
         Codes.
     b_scale : array_like
-        Scale of `b`: a scalar, or one per column (n,).
+        Scale of `b`: a scalar, or one per column, (n,) or (..., 1, n).
     b_zero_point : int, array_like of integers, or None
         As in `matmul_integer`.
     y_scale : array_like
@@ -409,9 +304,13 @@ def qlinear_matmul(
 def _scale_of_rows(scale: NDArray[Any], c: NDArray[Any], axis: int, name: str) -> NDArray[Any]:
     if scale.size == 1:
         return scale.reshape(())
-    if c.ndim < 2 or scale.shape != (c.shape[axis],):
-        raise ShapeError(
-            f"{name} has shape {scale.shape}; allowed: a scalar, or one per "
-            f"{'row' if axis == -2 else 'column'} of the result {c.shape}"
-        )
-    return scale[:, None] if axis == -2 else scale
+    if c.ndim >= 2:
+        one_each = (c.shape[-2], 1) if axis == -2 else (1, c.shape[-1])
+        if scale.shape == (c.shape[axis],):
+            return scale.reshape(one_each)
+        if scale.shape == (*c.shape[:-2], *one_each):
+            return scale
+    raise ShapeError(
+        f"{name} has shape {scale.shape}; allowed: a scalar, or one per "
+        f"{'row' if axis == -2 else 'column'} of the result {c.shape}"
+    )

@@ -8,19 +8,20 @@ once and freezes.
 Conventions
 -----------
 `calibrate` inserts a `Quantize` node, named ``<node>_q``, at every point where an integer model
-will store codes: the input, and each result that is not merely passed on. A ReLU after a
-convolution or an addition is fused, so only its output is observed. Pooling and flattening keep
-codes as they are, and the last node keeps its accumulator: logits are not quantized.
+will store codes: the input, and each result that is not merely passed on. A ReLU that alone reads a
+convolution, a linear layer, an addition or a concatenation is fused with it, so only its output is
+observed; a ReLU after anything else gets a grid of its own. Pooling, flattening and dropout keep
+codes as they are (dropout does nothing in inference, and is looked through). The output is not
+quantized: logits stay accumulators.
 """
 
-import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.checks import check_float_array
-from ..core.errors import RangeError
+from ..core.errors import RangeError, RefqError
 from ..encodings import Cast
 from ..nn import (
     Add,
@@ -31,6 +32,7 @@ from ..nn import (
     Dropout,
     Flatten,
     GlobalAvgPool,
+    Layer,
     Linear,
     MaxPool,
     Model,
@@ -38,12 +40,17 @@ from ..nn import (
     Quantize,
     ReLU,
 )
+from ..nn.graph import INPUT
 from ..scalar import AffineQuantizer, format_of
 
 __all__ = ["calibrate", "quantization_points"]
 
-KEEPERS = (AvgPool, Dropout, Flatten, GlobalAvgPool, MaxPool)  #: layers that keep their input's grid
-RECTIFIERS = (ReLU, ClippedReLU)  #: layers that fuse into what comes before
+#: Layers that keep their input's grid
+KEEPERS = (AvgPool, Dropout, Flatten, GlobalAvgPool, MaxPool)
+#: Layers that fuse into what comes before
+RECTIFIERS = (ReLU, ClippedReLU)
+#: Layers that a rectifier fuses into
+FUSED = (Add, Concat, Conv2d, Linear)
 
 
 def quantization_points(model: Model) -> list[str]:
@@ -64,17 +71,27 @@ def quantization_points(model: Model) -> list[str]:
     >>> from refq import nn
     >>> layers = [nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 2)]
     >>> quantization_points(nn.Sequential(layers, input_shape=(3,)))
-    ['input', 'relu2']
+    ['input', 'relu1']
     """
-    points = ["input"]
-    for node in model.nodes[:-1]:
-        readers = [model.node(name).layer for name in model.consumers(node.name)]
-        fused = len(readers) == 1 and isinstance(readers[0], RECTIFIERS)
-        if not isinstance(node.layer, KEEPERS) and not (
-            fused and isinstance(node.layer, (Add, Concat, Conv2d, Linear))
-        ):
+    points = [INPUT]
+    for node in model.nodes:
+        readers = _readers(model, node.name)
+        if not readers or isinstance(node.layer, KEEPERS):
+            continue  # the output, or a grid that is there already
+        alone = len(readers) == 1 and isinstance(readers[0], RECTIFIERS)
+        if not (alone and isinstance(node.layer, FUSED)):
             points.append(node.name)
     return points
+
+
+def _readers(model: Model, name: str) -> list[Layer]:
+    """Return the layers that read a node, through dropout; none read the output."""
+    found: list[Layer] = []
+    for reader in map(model.node, model.consumers(name)):
+        found += (
+            _readers(model, reader.name) if isinstance(reader.layer, Dropout) else [reader.layer]
+        )
+    return found
 
 
 def calibrate(model: Model, calibration: Any, method: AffineQuantizer | None = None) -> Model:
@@ -83,12 +100,13 @@ def calibrate(model: Model, calibration: Any, method: AffineQuantizer | None = N
     Parameters
     ----------
     model : Model
-        A float model; fold its batch normalizations first.
+        A float model; fold its batch normalizations first. It may be compressed already: then
+        activations are those of the compressed weights.
     calibration : Split or array_like, shape (n, *input_shape)
-        What activations are observed on: an array, or a split with ``X``.
+        What activations are observed on: an array, or a split with ``X``. One example is enough.
     method : AffineQuantizer or None
         Chooses scale and zero point from the observed values; per tensor. None means asymmetric
-        uint8 from the smallest to the largest value, the scale kept in float32.
+        uint8 from the smallest to the largest value, zero among them, the scale kept in float32.
 
     Returns
     -------
@@ -98,11 +116,16 @@ def calibrate(model: Model, calibration: Any, method: AffineQuantizer | None = N
     Raises
     ------
     RangeError
-        If the calibration set is empty or the method is not per tensor.
+        If the calibration set is empty or not finite, the method is not per tensor or keeps its
+        scale in more than float32, or the model has a `Quantize` already.
+    RefqError
+        What the method raises, of its class; the message begins with the node's name.
 
     Notes
     -----
-    Keeps all activations of the calibration set in memory. Tier T2.
+    Keeps all activations of the calibration set in memory. An activation that is always zero gets
+    the scale 1. The grid has all codes of the format, also the one that ``scheme="symmetric"`` does
+    not use. Tier T2.
 
     Examples
     --------
@@ -111,31 +134,39 @@ def calibrate(model: Model, calibration: Any, method: AffineQuantizer | None = N
     >>> model = nn.Sequential(layers, input_shape=(3,)).initialize(0)
     >>> X = np.random.default_rng(0).random((50, 3), dtype=np.float32)
     >>> [node.name for node in calibrate(model, X).nodes]
-    ['input_q', 'fc1', 'relu2', 'relu2_q', 'fc3']
+    ['input_q', 'fc1', 'relu1', 'relu1_q', 'fc2']
     """
     X = check_float_array(getattr(calibration, "X", calibration), "calibration")
-    if not len(X):
+    if X.size == 0:
         raise RangeError("calibration is empty; activations need at least one example")
+    for node in model.nodes:
+        if isinstance(node.layer, Quantize):
+            raise RangeError(f"{node.name} is a Quantize: the model is calibrated already")
     chooser = AffineQuantizer(scale_method=Cast("float32")) if method is None else method
     observed = model.activations(X)
-    renamed: dict[str, str] = {}
-    nodes: list[Node] = []
-    points = set(quantization_points(model))
-    for node in [None, *model.nodes]:
-        name = "input" if node is None else node.name
-        if node is not None:
-            inputs = tuple(renamed.get(i, i) for i in node.inputs)
-            nodes.append(Node(name, node.layer, inputs))
-        if name in points:
-            renamed[name] = f"{name}_q"
-            nodes.append(Node(f"{name}_q", _grid(observed[name], chooser, name), (name,)))
+    grids = {name: _grid(observed[name], chooser, name) for name in quantization_points(model)}
+    renamed = {name: f"{name}_q" for name in grids}
+    nodes = [Node(renamed[INPUT], grids[INPUT], (INPUT,))]
+    for node in model.nodes:
+        inputs = tuple(renamed.get(name, name) for name in node.inputs)
+        nodes.append(Node(node.name, node.layer, inputs))
+        if node.name in grids:
+            nodes.append(Node(renamed[node.name], grids[node.name], (node.name,)))
     return Model(nodes, model.input_shape)
 
 
 def _grid(values: NDArray[Any], method: AffineQuantizer, name: str) -> Quantize:
-    fitted = method.clone().fit(values.reshape(-1))
-    scale = np.asarray(fitted.scale_)
-    if scale.size != 1 or not math.isfinite(float(scale.item())):
+    try:
+        fitted = method.clone().fit(values.reshape(-1))
+    except RefqError as error:
+        raise type(error)(f"{name}: {error}") from error
+    scale, zero_point = np.asarray(fitted.scale_), np.asarray(fitted.zero_point_)
+    if scale.size != 1:
         raise RangeError(f"{name}: the method has {scale.size} scales; activations take one")
-    zero_point = 0 if fitted.zero_point_ is None else int(np.asarray(fitted.zero_point_).item())
-    return Quantize(format_of(fitted.bits, fitted.scheme), zero_point, np.float32(scale.item()))
+    if scale.dtype != np.float32:
+        raise RangeError(
+            f"{name}: the scale is kept in {scale.dtype}; activations take float32 or less: "
+            "pass scale_method=Cast('float32')"
+        )
+    form = format_of(fitted.bits, fitted.scheme)
+    return Quantize(form, int(zero_point.item()), scale.reshape(()))

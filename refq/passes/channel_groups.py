@@ -1,4 +1,4 @@
-"""Channels that live and die together, and the physically smaller model without some of them.
+"""Channels that live and die together.
 
 Problem
 -------
@@ -14,29 +14,56 @@ over its pixels. All slices that carry one united number form a `Unit`, and a un
 
 Conventions
 -----------
-The model's inputs and outputs are never removed. Grouped convolutions are handled where they are
-depthwise (one channel in, one out: the channel passes through); the channels around any other
-grouped convolution are kept.
+The model's inputs and outputs are never removed. A depthwise convolution (one channel in, one out)
+passes channels through. Around every layer that mixes channels in another way (a grouped
+convolution, Softmax, a layer of somebody else) all channels are kept. What is done with units: see
+`channel_removal`.
 
 References
 ----------
 .. [1] G. Fang et al., "DepGraph: Towards Any Structural Pruning", arXiv:2301.12900, 2023.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import RangeError, ShapeError
-from ..encodings import Encoding
-from ..nn import Add, BatchNorm, Concat, Conv2d, Flatten, Layer, Linear, Model
+from ..core.checks import normalize_axis
+from ..core.errors import RangeError
+from ..nn import (
+    Add,
+    AvgPool,
+    BatchNorm,
+    ClippedReLU,
+    Concat,
+    Conv2d,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    Layer,
+    Linear,
+    MaxPool,
+    Model,
+    Node,
+    Quantize,
+    ReLU,
+    Sigmoid,
+    Tanh,
+)
 
-__all__ = ["Unit", "channel_units", "mask_units", "prunable_layers", "remove_units"]
+__all__ = ["Slice", "Unit", "channel_units", "is_depthwise", "prunable_layers"]
 
-FROZEN = -1  #: the number of a channel that may not be removed
+Slice = tuple[str, int, tuple[int, ...]]  #: "node.tensor", axis, indices along it
+Numbers = NDArray[np.int64]
+
+#: Layers that treat every channel by itself and alike
+BY_CHANNEL = (
+    *(AvgPool, BatchNorm, ClippedReLU, Dropout, GlobalAvgPool),
+    *(MaxPool, Quantize, ReLU, Sigmoid, Tanh),
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +84,7 @@ class Unit:
     """
 
     makers: tuple[str, ...]
-    slices: tuple[tuple[str, int, tuple[int, ...]], ...]
+    slices: tuple[Slice, ...]
 
     def made_by(self, node: str) -> tuple[int, ...]:
         """Return the channel's indices among the outputs of a node that makes it.
@@ -71,18 +98,30 @@ class Unit:
         -------
         tuple of int
             Usually one.
+
+        Raises
+        ------
+        RangeError
+            If the node does not make it.
+
+        Examples
+        --------
+        >>> Unit(("fc1",), (("fc1.weight", 0, (3,)),)).made_by("fc1")
+        (3,)
         """
+        if node not in self.makers:
+            raise RangeError(f"{node!r} does not make this channel; {self.makers} do")
         return next(i for name, axis, i in self.slices if name == f"{node}.weight" and axis == 0)
 
 
-class _Numbers:
-    """Union-find over channel numbers; a set that touches a frozen channel is frozen."""
+class _UnionFind:
+    """Sets of channel numbers; a set that touches a frozen number is frozen."""
 
     def __init__(self) -> None:
         self.parent: list[int] = []
-        self.frozen: set[int] = set()
+        self._frozen: set[int] = set()
 
-    def fresh(self, count: int) -> NDArray[np.int64]:
+    def fresh(self, count: int) -> Numbers:
         start = len(self.parent)
         self.parent.extend(range(start, start + count))
         return np.arange(start, start + count)
@@ -99,10 +138,10 @@ class _Numbers:
             self.parent[high] = low
 
     def freeze(self, numbers: Iterable[int]) -> None:
-        self.frozen.update(int(i) for i in numbers)
+        self._frozen.update(int(i) for i in numbers)
 
-    def is_frozen(self) -> set[int]:
-        return {self.root(i) for i in self.frozen}
+    def frozen_roots(self) -> set[int]:
+        return {self.root(i) for i in self._frozen}
 
 
 def channel_units(model: Model) -> list[Unit]:
@@ -111,7 +150,7 @@ def channel_units(model: Model) -> list[Unit]:
     Parameters
     ----------
     model : Model
-        Of any layers; a layer that refq does not know how to shrink keeps its channels.
+        Of any layers; channels around a layer that is not known here are kept.
 
     Returns
     -------
@@ -120,66 +159,53 @@ def channel_units(model: Model) -> list[Unit]:
 
     Notes
     -----
-    Cost: linear in the number of channels times layers, up to the union-find's inverse Ackermann
-    factor.
+    Cost: linear in the number of channels times layers, up to the union-find's logarithm.
 
     Examples
     --------
     >>> from refq import nn
     >>> layers = [nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 4)]
     >>> [unit.slices for unit in channel_units(nn.Sequential(layers, input_shape=(3,)))][0]
-    (('fc1.weight', 0, (0,)), ('fc1.bias', 0, (0,)), ('fc3.weight', 1, (0,)))
+    (('fc1.weight', 0, (0,)), ('fc1.bias', 0, (0,)), ('fc2.weight', 1, (0,)))
     """
-    numbers = _Numbers()
-    shapes = {"input": model.input_shape, **model.shapes()}
-    held = {"input": numbers.fresh(model.input_shape[0])}
-    numbers.freeze(held["input"])
-    carried: list[tuple[str, int, NDArray[np.int64]]] = []  # tensor, axis, number of each index
-    made: list[tuple[str, NDArray[np.int64]]] = []
+    sets = _UnionFind()
+    shapes = model.shapes()
+    held = {"input": sets.fresh(model.input_shape[0])}
+    sets.freeze(held["input"])
+    carried: list[tuple[str, int, Numbers]] = []  # tensor, axis, the number of each index
+    made: list[tuple[str, Numbers]] = []
     for node in model.nodes:
         inputs = [held[name] for name in node.inputs]
-        out = _numbers_out(node.layer, inputs, shapes[node.inputs[0]], shapes[node.name], numbers)
+        out = _numbers_out(node, inputs, shapes, sets)
         held[node.name] = out
         carried += [
-            (f"{node.name}.{t}", axis, out if side == "out" else inputs[0])
-            for t, axis, side in _slices_of(node.layer)
+            (f"{node.name}.{tensor}", axis, out if is_output else inputs[0])
+            for tensor, axis, is_output in _slices_of(node.layer)
         ]
-        if isinstance(node.layer, (Conv2d, Linear)) and not _passes_through(node.layer):
+        if _is_maker(node.layer):
             made.append((node.name, out))
-    numbers.freeze(held[model.nodes[-1].name])
-    return _collect(numbers, carried, made)
+    sets.freeze(held[model.nodes[-1].name])
+    return _collect(sets, carried, made)
 
 
-def _numbers_out(
-    layer: Layer,
-    inputs: list[NDArray[np.int64]],
-    shape_in: tuple[int, ...],
-    shape_out: tuple[int, ...],
-    numbers: _Numbers,
-) -> NDArray[np.int64]:
-    if isinstance(layer, (Conv2d, Linear)) and not _passes_through(layer):
-        if isinstance(layer, Conv2d) and layer.groups > 1:
-            numbers.freeze(inputs[0])
-            out = numbers.fresh(shape_out[0])
-            numbers.freeze(out)
-            return out
-        return numbers.fresh(shape_out[0])
-    if isinstance(layer, Add):
-        for other in inputs[1:]:
-            numbers.unite(inputs[0], other)
-    if isinstance(layer, Concat):
-        if layer.axis != 1:
-            raise ShapeError(f"{layer!r} joins along axis {layer.axis}; channels are axis 1")
-        return np.concatenate(inputs)
-    if isinstance(layer, Flatten):
-        return np.repeat(inputs[0], int(np.prod(shape_in[1:], dtype=np.int64)))
-    if inputs[0].size != shape_out[0]:
-        raise ShapeError(f"{layer!r} changes the channels in a way that is not known here")
-    return inputs[0]
+def is_depthwise(layer: Layer) -> bool:
+    """Return whether a layer is a depthwise convolution: channel i comes from channel i alone.
 
+    Parameters
+    ----------
+    layer : Layer
+        Any.
 
-def _passes_through(layer: Layer) -> bool:
-    """Whether it is a depthwise convolution: channel i comes from channel i alone."""
+    Returns
+    -------
+    bool
+        False for a single channel, where it is an ordinary convolution too.
+
+    Examples
+    --------
+    >>> is_depthwise(Conv2d(4, 4, 3, groups=4)), is_depthwise(Conv2d(4, 8, 3, groups=4))
+    (True, False)
+    """
     return (
         isinstance(layer, Conv2d)
         and layer.groups > 1
@@ -187,36 +213,65 @@ def _passes_through(layer: Layer) -> bool:
     )
 
 
-def _slices_of(layer: Layer) -> list[tuple[str, int, str]]:
+def _is_maker(layer: Layer) -> bool:
+    return isinstance(layer, (Conv2d, Linear)) and not is_depthwise(layer)
+
+
+def _numbers_out(
+    node: Node, inputs: list[Numbers], shapes: dict[str, tuple[int, ...]], sets: _UnionFind
+) -> Numbers:
+    """Return the numbers of a node's output channels, uniting and freezing on the way."""
+    layer, first = node.layer, shapes[node.inputs[0]]
+    if isinstance(layer, (Conv2d, Linear)) and _is_maker(layer):
+        out = sets.fresh(shapes[node.name][0])
+        if isinstance(layer, Conv2d) and layer.groups > 1:
+            sets.freeze([*inputs[0], *out])
+        return out
+    if isinstance(layer, Concat) and normalize_axis(layer.axis, len(first) + 1) == 1:
+        return np.concatenate(inputs)
+    if isinstance(layer, (Add, Concat)):  # joined along pixels, channels are tied as by adding
+        for other in inputs[1:]:
+            sets.unite(inputs[0], other)
+        return inputs[0]
+    if isinstance(layer, Flatten):
+        return np.repeat(inputs[0], prod(first[1:]))
+    if isinstance(layer, BY_CHANNEL) or is_depthwise(layer):
+        return inputs[0]
+    out = sets.fresh(shapes[node.name][0])
+    sets.freeze([*np.concatenate(inputs), *out])
+    return out
+
+
+def _slices_of(layer: Layer) -> list[tuple[str, int, bool]]:
+    """List the tensors that channels run along: name, axis, whether those are the outputs."""
     if isinstance(layer, BatchNorm):
-        return [(name, 0, "out") for name in ("weight", "bias", "running_mean", "running_var")]
+        return [(name, 0, True) for name in ("weight", "bias", "running_mean", "running_var")]
     if not isinstance(layer, (Conv2d, Linear)):
         return []
-    found = [("weight", 0, "out")]
-    if layer.bias is not None:
-        found.append(("bias", 0, "out"))
-    if not _passes_through(layer):
-        found.append(("weight", 1, "in"))
-    return found
+    grouped = isinstance(layer, Conv2d) and layer.groups > 1  # its inputs are other indices
+    return [
+        ("weight", 0, True),
+        *([] if layer.bias is None else [("bias", 0, True)]),
+        *([] if grouped else [("weight", 1, False)]),
+    ]
 
 
 def _collect(
-    numbers: _Numbers,
-    carried: list[tuple[str, int, NDArray[np.int64]]],
-    made: list[tuple[str, NDArray[np.int64]]],
+    sets: _UnionFind, carried: list[tuple[str, int, Numbers]], made: list[tuple[str, Numbers]]
 ) -> list[Unit]:
-    slices: dict[int, list[tuple[str, int, tuple[int, ...]]]] = {}
+    """Gather slices by the sets that they carry."""
+    slices: dict[int, list[Slice]] = {}
     makers: dict[int, list[str]] = {}
     for name, out in made:
-        for root in dict.fromkeys(numbers.root(int(i)) for i in out):
+        for root in dict.fromkeys(sets.root(int(i)) for i in out):
             makers.setdefault(root, []).append(name)
-    for tensor, axis, of in carried:
+    for tensor, axis, numbers in carried:
         where: dict[int, list[int]] = {}
-        for index, number in enumerate(of):
-            where.setdefault(numbers.root(int(number)), []).append(index)
+        for index, number in enumerate(numbers):
+            where.setdefault(sets.root(int(number)), []).append(index)
         for root, indices in where.items():
             slices.setdefault(root, []).append((tensor, axis, tuple(indices)))
-    frozen = numbers.is_frozen()
+    frozen = sets.frozen_roots()
     return [Unit(tuple(makers[r]), tuple(slices[r])) for r in makers if r not in frozen]
 
 
@@ -242,98 +297,3 @@ def prunable_layers(units: list[Unit]) -> dict[tuple[str, ...], list[Unit]]:
     for unit in units:
         groups.setdefault(unit.makers, []).append(unit)
     return groups
-
-
-def mask_units(model: Model, units: Iterable[Unit]) -> Model:
-    """Return the model with every slice of some units set to zero; shapes stay.
-
-    Parameters
-    ----------
-    model : Model
-        Its sliced tensors are arrays.
-    units : iterable of Unit
-        What to switch off.
-
-    Returns
-    -------
-    Model
-        Switched-off channels are zero everywhere (running variances are left, they do not matter).
-    """
-    new: dict[str, NDArray[Any]] = {}
-    for name, axis, indices in _all_slices(units):
-        if name.endswith("running_var"):
-            continue
-        array = new.get(name, _plain(model, name).copy())
-        array[(slice(None),) * axis + (list(indices),)] = 0
-        new[name] = array
-    return model.replace(new)
-
-
-def remove_units(model: Model, units: Iterable[Unit]) -> Model:
-    """Return the physically smaller model without some units.
-
-    Parameters
-    ----------
-    model : Model
-        Its sliced tensors are arrays: shrink first, then compress.
-    units : iterable of Unit
-        What to remove; from `channel_units` of this model.
-
-    Returns
-    -------
-    Model
-        The same function as ``mask_units(model, units)``, up to the order of float sums.
-
-    Raises
-    ------
-    RangeError
-        If nothing of a layer would be left.
-    """
-    gone: dict[tuple[str, int], list[int]] = {}
-    for name, axis, indices in _all_slices(units):
-        gone.setdefault((name, axis), []).extend(indices)
-    nodes = []
-    for node in model.nodes:
-        tensors: dict[str, Any] = {}
-        for name, value in node.layer.tensors().items():
-            full = f"{node.name}.{name}"
-            lost = {axis: gone[full, axis] for axis in (0, 1) if (full, axis) in gone}
-            tensors[name] = _without(_plain(model, full), lost, full) if lost else value
-        layer = type(node.layer).build(_resized(node.layer, tensors), tensors)
-        nodes.append(type(node)(node.name, layer, node.inputs))
-    return Model(nodes, model.input_shape)
-
-
-def _without(array: NDArray[Any], lost: Mapping[int, list[int]], name: str) -> NDArray[Any]:
-    for axis, indices in lost.items():
-        if len(set(indices)) == array.shape[axis]:
-            raise RangeError(f"{name}: nothing would be left along axis {axis}")
-        array = np.delete(array, indices, axis)
-    return array
-
-
-def _resized(layer: Layer, tensors: Mapping[str, Any]) -> dict[str, Any]:
-    config = layer.config()
-    if isinstance(layer, BatchNorm):
-        config["num_features"] = tensors["weight"].shape[0]
-    elif isinstance(layer, Linear):
-        config["out_features"], config["in_features"] = tensors["weight"].shape
-    elif isinstance(layer, Conv2d):
-        config["out_channels"] = tensors["weight"].shape[0]
-        if _passes_through(layer):
-            config["in_channels"] = config["groups"] = config["out_channels"]
-        else:
-            config["in_channels"] = tensors["weight"].shape[1] * layer.groups
-    return config
-
-
-def _all_slices(units: Iterable[Unit]) -> Iterable[tuple[str, int, tuple[int, ...]]]:
-    return (s for unit in units for s in unit.slices)
-
-
-def _plain(model: Model, name: str) -> NDArray[Any]:
-    node, _, tensor = name.rpartition(".")
-    value = next(n for n in model.nodes if n.name == node).layer.tensors()[tensor]
-    if isinstance(value, Encoding):
-        raise RangeError(f"{name} is {value!r}; channels are removed before compression")
-    return np.asarray(value)

@@ -1,6 +1,6 @@
 """Training: losses, optimizers, schedules, and the loop that joins them."""
 
-from .augmentation import Augmentation, shift_images
+from .augmentation import Augmentation, shift_images, shifted
 from .loop import Callback, History, fit
 from .losses import LOSSES, Loss, cross_entropy, squared_error
 from .masters import narrow, narrow_encoding, widen, widen_encoding
@@ -26,6 +26,7 @@ __all__ = [
     "narrow",
     "narrow_encoding",
     "shift_images",
+    "shifted",
     "squared_error",
     "widen",
     "widen_encoding",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..core.checks import check_integer
 from ..core.errors import ShapeError
 
-__all__ = ["Augmentation", "shift_images"]
+__all__ = ["Augmentation", "shift_images", "shifted"]
 
 #: ``(X_batch, rng) -> X_batch``.
 Augmentation = Callable[[NDArray[Any], np.random.Generator], NDArray[Any]]
@@ -35,6 +35,38 @@ def _shift(X: NDArray[Any], down: NDArray[Any], right: NDArray[Any], width: int)
         rows[:, None, :, None],
         columns[:, None, None, :],
     ]
+
+
+def shifted(X: NDArray[Any], down: int, right: int) -> NDArray[Any]:
+    """Return all images moved by the same whole pixels.
+
+    Parameters
+    ----------
+    X : ndarray, shape (n, channels, height, width)
+        Zero must mean background.
+    down, right : int
+        How far; negative is up and left.
+
+    Returns
+    -------
+    ndarray
+        A new array: what moves in is zero, what moves out is lost.
+
+    Raises
+    ------
+    ShapeError
+        If X has not four axes.
+
+    Examples
+    --------
+    >>> shifted(np.arange(4.0).reshape(1, 1, 2, 2), 1, 0)[0, 0]
+    array([[0., 0.],
+           [0., 1.]])
+    """
+    if X.ndim != 4:
+        raise ShapeError(f"X has shape {X.shape}; images are (n, channels, height, width)")
+    moves = np.full((2, len(X)), [[down], [right]])
+    return _shift(X, moves[0], moves[1], max(abs(down), abs(right)))
 
 
 def shift_images(max_shift: int) -> Augmentation:

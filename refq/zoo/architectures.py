@@ -66,9 +66,9 @@ def _digits() -> Model:
 def _digits_rival() -> Model:
     """Return a dense network for (1, 8, 8) without a fat to trim."""
     nodes: list[Node] = []
-    held = _chain(nodes, "input", *_block(1, 1, 10), ("pool1", MaxPool(2)))
-    held = _chain(nodes, held, *_block(2, 10, 14), ("pool2", MaxPool(2)))
-    _chain(nodes, held, ("flatten", Flatten()), ("fc", Linear(56, 10)))
+    held = _chain(nodes, "input", *_block(1, 1, 11), ("pool1", MaxPool(2)))
+    held = _chain(nodes, held, *_block(2, 11, 20), ("pool2", MaxPool(2)))
+    _chain(nodes, held, ("flatten", Flatten()), ("fc", Linear(80, 10)))
     return Model(nodes, (1, 8, 8))
 
 

@@ -1,0 +1,81 @@
+"""Sphinx: warnings are errors, nothing is fetched, every notebook and example page is executed."""
+
+import shutil
+from pathlib import Path
+
+import refq
+
+DOCS = Path(__file__).parent
+
+project = "refq"
+author = "The refq authors"
+copyright = "2026, The refq authors"
+version = release = refq.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "myst_nb",
+]
+exclude_patterns = ["_build", "_static", "jupyter_execute"]
+templates_path = ["_templates"]
+default_role = "code"  # `name` in a docstring is code
+nitpicky = False
+
+# Tutorials live in ../tutorials, without outputs; the docs build runs them.
+
+
+def copy_tutorials(app: object, config: object) -> None:
+    """Copy the notebooks into the docs: Sphinx reads only what lies below its own folder."""
+    target = DOCS / "tutorials"
+    for old in target.glob("*.ipynb"):
+        old.unlink()
+    for notebook in sorted((DOCS.parent / "tutorials").glob("*.ipynb")):
+        shutil.copyfile(notebook, target / notebook.name)
+
+
+def setup(app: object) -> None:
+    app.connect("config-inited", copy_tutorials)  # type: ignore[attr-defined]
+
+
+# Notebooks and example pages
+
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300
+nb_merge_streams = True
+nb_kernel_rgx_aliases = {".*": "python3"}
+myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath"]
+myst_heading_anchors = 3
+
+# API pages
+
+autosummary_generate = True
+autosummary_ignore_module_all = False
+autosummary_imported_members = True
+autodoc_typehints = "none"  # numpydoc's Parameters say it in words
+autodoc_member_order = "bysource"
+numpydoc_show_class_members = False
+numpydoc_class_members_toctree = False
+
+# Pages
+
+html_theme = "pydata_sphinx_theme"
+html_title = "refq"
+html_static_path = ["_static"]
+html_css_files = ["refq.css"]
+html_copy_source = False
+html_show_sourcelink = False
+html_theme_options = {
+    "navigation_with_keys": False,
+    "show_prev_next": False,
+    "show_toc_level": 2,
+    "header_links_before_dropdown": 7,
+    "secondary_sidebar_items": ["page-toc"],
+}
+
+# One vendored file; speech and braille would be fetched.
+mathjax_path = "mathjax-4.1.3-tex-svg.js"
+mathjax4_config = {"options": {"enableSpeech": False, "enableBraille": False}}

@@ -1,0 +1,86 @@
+from . import (
+    codings as codings,
+    conformance as conformance,
+    core as core,
+    encodings as encodings,
+    formats as formats,
+    lowrank as lowrank,
+    nn as nn,
+    numerics as numerics,
+    ops as ops,
+    passes as passes,
+    pruning as pruning,
+    report as report,
+    scalar as scalar,
+    training as training,
+    vector as vector,
+    zoo as zoo,
+)
+from .core import semantics as semantics
+from .core.distortion import (
+    cosine_similarity as cosine_similarity,
+    max_error as max_error,
+    mean_squared_error as mean_squared_error,
+    relative_error as relative_error,
+    sqnr_db as sqnr_db,
+)
+from .core.errors import (
+    AccumulatorOverflow as AccumulatorOverflow,
+    DTypeError as DTypeError,
+    FormatError as FormatError,
+    LimitError as LimitError,
+    NotFittedError as NotFittedError,
+    RangeError as RangeError,
+    RefqError as RefqError,
+    ShapeError as ShapeError,
+)
+from .core.granularity import (
+    Granularity as Granularity,
+    PerAxis as PerAxis,
+    PerBlock as PerBlock,
+    PerGroup as PerGroup,
+    PerTensor as PerTensor,
+    PerToken as PerToken,
+)
+from .encodings import (
+    Cast as Cast,
+    CodebookEncoding as CodebookEncoding,
+    Codec as Codec,
+    ConcatenatedEncoding as ConcatenatedEncoding,
+    DenseEncoding as DenseEncoding,
+    Encoding as Encoding,
+    FactoredEncoding as FactoredEncoding,
+    GeneratedEncoding as GeneratedEncoding,
+    MaskedEncoding as MaskedEncoding,
+    Method as Method,
+    ScaledEncoding as ScaledEncoding,
+    SummedEncoding as SummedEncoding,
+    dense as dense,
+    entropy_code as entropy_code,
+    from_codes as from_codes,
+)
+from .lowrank import SVDFactorizer as SVDFactorizer
+from .nn.model_file import (
+    load as load,
+    save as save,
+)
+from .pruning import (
+    FilterPruner as FilterPruner,
+    MagnitudePruner as MagnitudePruner,
+)
+from .report import summarize as summarize
+from .scalar import (
+    AffineQuantizer as AffineQuantizer,
+    EntropyRange as EntropyRange,
+    LevelQuantizer as LevelQuantizer,
+    MeanSquaredErrorRange as MeanSquaredErrorRange,
+    MinMaxRange as MinMaxRange,
+    PercentileRange as PercentileRange,
+    RangeMethod as RangeMethod,
+)
+from .vector import (
+    KMeansQuantizer as KMeansQuantizer,
+    ProductQuantizer as ProductQuantizer,
+)
+
+__version__: str

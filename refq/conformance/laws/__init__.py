@@ -1,0 +1,42 @@
+"""The laws: sentences about encodings, methods and kernels, each executed.
+
+A law is found under its name in `LAWS`, and judges by `Law.check`. To add one, decorate a check
+with `law` in a module of this folder and import the module here; a mutant that it kills goes into
+`refq.conformance.mutants`. Laws about models (L8) and layouts (L11) use the kinds "model" and
+"layout".
+"""
+
+from . import (
+    comparison,
+    edges,
+    encodings,
+    estimators,
+    gradients,
+    kernels,
+    methods,
+    optimality,
+    sizes,
+)
+from .edges import layouts_of
+from .methods import near_tie_probes
+from .registry import KINDS, LAWS, Law, LawViolation, law, laws_for
+
+__all__ = [
+    "KINDS",
+    "LAWS",
+    "Law",
+    "LawViolation",
+    "comparison",
+    "edges",
+    "encodings",
+    "estimators",
+    "gradients",
+    "kernels",
+    "law",
+    "laws_for",
+    "layouts_of",
+    "methods",
+    "near_tie_probes",
+    "optimality",
+    "sizes",
+]

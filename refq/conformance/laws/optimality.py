@@ -1,0 +1,166 @@
+"""The laws of optimality: nothing is nearer, nothing gets worse (more of L3).
+
+References
+----------
+.. [1] C. Eckart and G. Young, "The approximation of one matrix by another of lower rank",
+   Psychometrika 1(3), 1936.
+.. [2] S. P. Lloyd, "Least squares quantization in PCM", IEEE Trans. Inf. Theory 28(2), 1982.
+"""
+
+from fractions import Fraction
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.checks import shown
+from ...encodings import Cast, CodebookEncoding, Codec
+from ..subjects import MethodSubject
+from .registry import LawViolation, law
+
+__all__ = ["eckart_young", "lloyd_descends", "nearest_codeword_wins"]
+
+
+def _is_truncation(subject: MethodSubject) -> bool:
+    fitted = subject.fitted
+    return hasattr(fitted, "singular_values_") and hasattr(fitted, "rank_")
+
+
+@law(
+    "L3 Eckart-Young",
+    sentence=(
+        "The squared error of a truncated SVD is the sum of the squared singular values that were "
+        "left out, and no matrix of that rank is nearer."
+    ),
+    source="Eckart and Young, Psychometrika 1(3), 1936",
+    applies_to="method",
+    applies=_is_truncation,
+)
+def eckart_young(subject: MethodSubject) -> None:
+    """Factors in float64, the tail from the eigenvalues of the Gram matrix: another road.
+
+    Eigenvalues of ``W W^T`` in float64 carry an absolute error of a few eps times norm(W)^2, and
+    so does the squared error; 2^-36 of it leaves a factor 2^16 for the sizes of matrices.
+    """
+    params = subject.method.get_params(deep=False)
+    exact = subject.method.clone()
+    if "factor_method" in params:
+        exact.set_params(factor_method=Cast("float64"))
+    exact.fit(subject.W, **subject.needed)
+    W = subject.W.astype(np.float64)
+    matrix = W.reshape(W.shape[0], -1)
+    rank = int(vars(exact)["rank_"])
+    got = float(np.sum((exact.encode(subject.W).decode().astype(np.float64) - W) ** 2))
+    tail = float(np.sum(np.linalg.eigvalsh(matrix @ matrix.T)[::-1][rank:]))
+    total = float(np.sum(W**2))
+    if abs(got - tail) > 2.0**-36 * total:
+        raise LawViolation(
+            f"{subject!r}, rank {rank}, factors in float64",
+            f"squared error {tail:.12g}, the tail",
+            f"{got:.12g}",
+        )
+
+
+def _is_nearest(subject: MethodSubject) -> bool:
+    return isinstance(subject.method, Codec) and isinstance(subject.encoding, CodebookEncoding)
+
+
+@law(
+    "L3 nearest codeword",
+    sentence=(
+        "No other codeword at any position is nearer to the data, and of equally near ones the "
+        "lowest index is taken."
+    ),
+    source="Lloyd, IEEE Trans. Inf. Theory 28(2), 1982: the nearest-neighbour condition",
+    applies_to="method",
+    applies=_is_nearest,
+)
+def nearest_codeword_wins(subject: MethodSubject) -> None:
+    """Try every other codeword at every position; doubtful cases in exact arithmetic."""
+    codec = cast(Codec, subject.fitted)
+    encoding = cast(CodebookEncoding, subject.encoding)
+    X = subject.given.reshape(encoding.codes.shape[0], -1)
+    codes = codec.encode_codes(X)
+    stored = encoding.codes.decode()
+    if not np.array_equal(codes, stored):
+        index = np.argwhere(codes != stored)[0] if codes.shape == stored.shape else ()
+        raise LawViolation(
+            repr(subject),
+            "encode_codes(X) == the codes that encode keeps",
+            f"they differ at {shown(index)}",
+        )
+    chosen = codec.decode_codes(codes)
+    for position in range(codes.shape[1]):
+        for k in range(encoding.codebook.shape[1]):
+            other = codes.copy()
+            other[:, position] = k
+            _need_farther(subject, X, chosen, codec.decode_codes(other), codes[:, position], k)
+
+
+def _need_farther(
+    subject: MethodSubject,
+    X: NDArray[Any],
+    chosen: NDArray[Any],
+    other: NDArray[Any],
+    codes: NDArray[Any],
+    k: int,
+) -> None:
+    x = X.astype(np.float64)
+    near, far = np.sum((x - chosen) ** 2, axis=1), np.sum((x - other) ** 2, axis=1)
+    for row in np.flatnonzero(far <= near * (1 + 2.0**-30) + 2.0**-1000):
+        here, there = _exact(X[row], chosen[row]), _exact(X[row], other[row])
+        if there < here or (there == here and k < codes[row] and not _same(chosen, other, row)):
+            raise LawViolation(
+                f"{subject!r}, row {row}: code {codes[row]}, the other {k}",
+                "the nearest codeword, the lowest index on a tie",
+                f"squared distances {float(here)!r} and {float(there)!r}",
+            )
+
+
+def _same(a: NDArray[Any], b: NDArray[Any], row: Any) -> bool:
+    """Return whether both decode to the same vector: equal codewords, either may serve."""
+    return bool(np.array_equal(a[row], b[row]))
+
+
+def _exact(a: NDArray[Any], b: NDArray[Any]) -> Fraction:
+    squares = [(Fraction(float(x)) - Fraction(float(y))) ** 2 for x, y in zip(a, b, strict=True)]
+    return sum(squares, Fraction(0))
+
+
+def _descends(subject: MethodSubject) -> bool:
+    params = subject.method.get_params(deep=False)
+    seeded = not isinstance(params.get("random_state", 0), (np.random.Generator, type(None)))
+    return seeded and "max_iter" in params and hasattr(subject.fitted, "inertia_")
+
+
+@law(
+    "L3 Lloyd",
+    sentence="More iterations never raise the distortion.",
+    source="Lloyd, IEEE Trans. Inf. Theory 28(2), 1982",
+    applies_to="method",
+    applies=_descends,
+)
+def lloyd_descends(subject: MethodSubject) -> None:
+    """Fit with 0, 1, 2, ... iterations from one start.
+
+    A computed mean of m numbers errs by at most m 2^-53 of the largest (and an ulp). At the mean
+    the distortion is flat, so that raises it by m times the square, no more; the sum of distances
+    adds a relative error.
+    """
+    before = np.array([np.inf])
+    n_values = subject.W.size
+    largest = float(np.abs(subject.W).max(initial=0.0))
+    rounding = n_values * (n_values * 2.0**-52 * largest) ** 2
+    for n in range(6):
+        method = subject.method.clone().set_params(max_iter=n)
+        if "n_init" in method.get_params(deep=False):
+            method.set_params(n_init=1)
+        # a product quantizer has one distortion for each subspace
+        now = np.atleast_1d(vars(method.fit(subject.W, **subject.needed))["inertia_"])
+        if not (now <= before * (1 + 2.0**-40) + rounding).all():
+            raise LawViolation(
+                f"{method!r}, W of shape {subject.W.shape}",
+                f"a distortion of at most {before}, that of {n - 1} iterations",
+                f"{now}",
+            )
+        before = now

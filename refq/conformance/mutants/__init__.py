@@ -1,0 +1,22 @@
+"""Planted mistakes, each of which a law must kill."""
+
+from . import edges, estimators, gradients, kernels, methods, nouns, optimality, sizes
+from .registry import MUTANTS, Mutant, mutants_of, plant, plant_function, register, survives
+
+__all__ = [
+    "MUTANTS",
+    "Mutant",
+    "edges",
+    "estimators",
+    "gradients",
+    "kernels",
+    "methods",
+    "mutants_of",
+    "nouns",
+    "optimality",
+    "plant",
+    "plant_function",
+    "register",
+    "sizes",
+    "survives",
+]

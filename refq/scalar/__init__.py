@@ -1,0 +1,35 @@
+"""Methods that code one number at a time."""
+
+from .affine import AffineQuantizer, affine_bound
+from .clipping import EntropyRange, MeanSquaredErrorRange
+from .levels import LevelQuantizer
+from .ranges import MinMaxRange, PercentileRange, RangeMethod
+from .schemes import (
+    SCHEMES,
+    affine_parameters,
+    code_range,
+    format_of,
+    has_zero_point,
+    is_symmetric,
+    scale_of,
+    zero_point_of,
+)
+
+__all__ = [
+    "SCHEMES",
+    "AffineQuantizer",
+    "EntropyRange",
+    "LevelQuantizer",
+    "MeanSquaredErrorRange",
+    "MinMaxRange",
+    "PercentileRange",
+    "RangeMethod",
+    "affine_bound",
+    "affine_parameters",
+    "code_range",
+    "format_of",
+    "has_zero_point",
+    "is_symmetric",
+    "scale_of",
+    "zero_point_of",
+]

@@ -1,0 +1,15 @@
+"""Methods that land on codebooks: k-means and product quantization."""
+
+from .distance_tables import sum_of_entries
+from .initialization import kmeans_plus_plus, starting_centers
+from .kmeans import KMeansQuantizer, lloyd
+from .product import ProductQuantizer
+
+__all__ = [
+    "KMeansQuantizer",
+    "ProductQuantizer",
+    "kmeans_plus_plus",
+    "lloyd",
+    "starting_centers",
+    "sum_of_entries",
+]

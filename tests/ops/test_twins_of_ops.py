@@ -1,0 +1,62 @@
+"""Every kernel of refq.ops equals its definition, bit for bit."""
+
+import copy
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from refq import ops  # noqa: F401  (registers the kernels)
+from refq.conformance.strategies import edges_of, strategy_of
+from refq.core.twins import registry
+
+NAMES = sorted(name for name in registry if name.startswith("refq.ops."))
+
+
+def assert_twins_agree(name, arguments):
+    pair = registry[name]
+    before = copy.deepcopy(arguments)
+    want, got = pair.definition(*arguments), pair(*arguments)
+    assert got.dtype == want.dtype
+    assert got.shape == want.shape
+    assert got.tobytes() == want.tobytes()
+    for x, y in zip(arguments, before, strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def test_all_seven_are_there():
+    assert [name.removeprefix("refq.ops.") for name in NAMES] == [
+        "elementwise._add_definition",
+        "products._rows_definition",
+        "products._windows_definition",
+        "quantization._dequantize_definition",
+        "quantization._quantize_definition",
+        "requantization._once_definition",
+        "requantization._twice_definition",
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_edges(name):
+    assert edges_of(name)
+    for arguments in edges_of(name):
+        assert_twins_agree(name, arguments)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(data=st.data())
+@settings(max_examples=30)
+def test_draws(name, data):
+    assert_twins_agree(name, data.draw(strategy_of(name)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_kernels_source_runs_without_a_compiler(name):
+    for arguments in edges_of(name):
+        if max(np.size(a) for a in arguments) <= 100:
+            with np.errstate(over="ignore"):  # wrapping is meant
+                got = registry[name].python(*arguments)
+            want = registry[name].definition(*arguments)
+            assert got.dtype == want.dtype
+            np.testing.assert_array_equal(got, want)

@@ -1,0 +1,168 @@
+"""Product quantization is k-means of the slices, and its tables are distances."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refq.core.errors import NotFittedError, RangeError, ShapeError
+from refq.encodings import Cast, Encoding
+from refq.vector import (
+    KMeansQuantizer,
+    ProductQuantizer,
+    kmeans_plus_plus,
+    lloyd,
+    sum_of_entries,
+)
+from refq.vector.product import spawned
+
+
+def weights(seed, shape=(12, 16)):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+@given(st.integers(0, 2**32), st.sampled_from([1, 2, 4, 8, 16]), st.sampled_from([1, 3, 12]))
+def test_it_is_kmeans_of_every_slice(seed, M, K):
+    W = weights(seed)
+    q = ProductQuantizer(M, K, codebook_method=Cast("float64"), random_state=seed).fit(W)
+    e = q.encode(W)
+    d = 16 // M
+    for m, rng in enumerate(np.random.default_rng(seed).spawn(M)):
+        X = W[:, m * d : (m + 1) * d]
+        centers, codes, distortion, n_iter = lloyd(X, kmeans_plus_plus(X, K, rng), 25)
+        assert q.codebook_[m].tolist() == centers.tolist()
+        assert (q.inertia_[m], q.n_iter_[m]) == (distortion, n_iter)
+        assert e.codes.decode()[:, m].tolist() == codes.tolist()
+        assert e.decode()[:, m * d : (m + 1) * d].tolist() == centers[codes].tolist()
+
+
+def test_slices_agree_with_the_kmeans_quantizer_from_given_centers():
+    W = weights(0)
+    q = ProductQuantizer(4, 5, max_iter=0, random_state=0).fit(W)
+    e = q.encode(W)
+    for m in range(4):
+        X = W[:, 4 * m : 4 * m + 4]
+        k = KMeansQuantizer(5, 4, init=q.codebook_[m].astype(np.float64), max_iter=0).fit(X)
+        assert k.encode(X).decode().tolist() == e.decode()[:, 4 * m : 4 * m + 4].tolist()
+
+
+@given(st.integers(0, 2**32), st.sampled_from([1, 4, 16]))
+def test_encoding_laws(seed, M):
+    W = weights(seed)
+    q = ProductQuantizer(M, 5, random_state=0).fit(W)
+    e = q.encode(W)
+    assert q.encode(e.decode()).to_bytes() == e.to_bytes()
+    error = np.abs(W.astype(np.float64) - e.decode())
+    assert (error <= q.error_bound(W, e)).all()
+    norms = np.linalg.norm((W.astype(np.float64) - e.decode()).reshape(12, M, -1), axis=2)
+    bound = q.error_bound(W, e).reshape(12, M, -1)[:, :, 0]
+    np.testing.assert_allclose(bound, norms, rtol=1e-14, atol=1e-150)
+    assert e.stored_bits == 12 * M * 3 + 5 * 16 * 16
+    assert Encoding.from_bytes(e.to_bytes()).decode().tolist() == e.decode().tolist()
+    assert q.encode_codes(W).tolist() == e.codes.decode().tolist()
+    assert q.encode_codes(W).dtype == np.uint8
+    assert q.decode_codes(q.encode_codes(W)).tolist() == e.decode().tolist()
+
+
+@given(st.integers(0, 2**32), st.sampled_from([1, 2, 4]))
+def test_asymmetric_distance_is_the_distance_to_the_decoded_vector(seed, M):
+    q = ProductQuantizer(M, 4, random_state=0).fit(weights(seed, (9, 8)))
+    queries, base = weights(seed + 1, (3, 8)), weights(seed + 2, (4, 8))
+    codes = q.encode_codes(base)
+    tables = q.distance_table(queries)
+    assert tables.shape == (3, M, 4)
+    got = sum_of_entries(tables, codes)
+    for i, x in enumerate(queries.tolist()):
+        for j, y in enumerate(q.decode_codes(codes).tolist()):
+            exact = sum((Fraction(a) - Fraction(b)) ** 2 for a, b in zip(x, y, strict=True))
+            assert abs(Fraction(got[i, j]) - exact) <= exact * Fraction(8 // M + M + 3, 2**53)
+
+
+def test_as_many_codewords_as_rows_memorize_the_array():
+    W = weights(0, (16, 8))
+    q = ProductQuantizer(4, 16, codebook_method=Cast("float32"), random_state=0).fit(W)
+    assert q.inertia_.tolist() == [0.0] * 4
+    e = q.encode(W)
+    assert e.decode().tobytes() == W.tobytes()
+    assert e.bits_per_weight == 4 / 2 + 32
+
+
+def test_filters_are_rows():
+    W = weights(0, (6, 2, 3, 3))
+    q = ProductQuantizer(3, 4, random_state=0)
+    e = q.fit(W).encode(W)
+    assert e.codebook.shape == (3, 4, 6)
+    flat = q.clone().fit_encode(W.reshape(6, 18)).decode()
+    assert e.decode().tobytes() == flat.tobytes()
+    assert e.decode().shape == W.shape
+    other = q.encode(weights(1, (2, 18)))  # other rows, same books
+    assert other.codebook is q.encode(W).codebook
+
+
+def test_same_seed_same_bytes():
+    W = weights(3)
+    for seed in (5, np.random.SeedSequence(5)):
+        q = ProductQuantizer(4, 6, random_state=seed)
+        want = q.fit_encode(W).to_bytes()
+        assert q.fit_encode(W).to_bytes() == want
+    assert ProductQuantizer(4, 6, random_state=6).fit_encode(W).to_bytes() != want
+    rng = np.random.default_rng(5)
+    state = rng.bit_generator.state
+    assert ProductQuantizer(4, 6, random_state=rng).fit_encode(W).to_bytes() == want
+    assert rng.bit_generator.state == state  # only its children draw
+    assert ProductQuantizer(4, 6, random_state=rng).fit_encode(W).to_bytes() != want
+
+
+def test_children_of_a_seed_sequence_leave_it_untouched():
+    s = np.random.SeedSequence(1, spawn_key=(4,))
+    a, b = spawned(s, 2)[1].random(), spawned(s, 3)[1].random()
+    assert a == b
+    assert s.n_children_spawned == 0
+    assert a != spawned(np.random.SeedSequence(1), 2)[1].random()
+
+
+def test_layouts_give_the_same_bytes():
+    W = weights(4)
+    q = ProductQuantizer(4, 6, random_state=0)
+    want = q.fit(W).encode(W).to_bytes()
+    wide = np.zeros((24, 32), np.float32)
+    wide[::2, ::2] = W
+    backwards = np.ascontiguousarray(W[::-1, ::-1])
+    for same in (np.asfortranarray(W), W.astype(">f4"), wide[::2, ::2], backwards[::-1, ::-1]):
+        assert q.fit(same).encode(same).to_bytes() == want
+
+
+def test_errors():
+    W = weights(0)
+    with pytest.raises(ShapeError, match=r"n_subspaces = 5 .* row length 16.*\[1, 2, 4, 8, 16\]"):
+        ProductQuantizer(5, 4).fit(W)
+    with pytest.raises(RangeError, match="n_codewords = 13 exceeds the 12 rows"):
+        ProductQuantizer(4, 13).fit(W)
+    with pytest.raises(ShapeError, match="empty"):
+        ProductQuantizer(1, 1).fit(np.zeros((0, 4)))
+    with pytest.raises(RangeError, match="init"):
+        ProductQuantizer(4, 4, init="linear").fit(W)
+    for call in ("encode", "encode_codes", "distance_table"):
+        with pytest.raises(NotFittedError):
+            getattr(ProductQuantizer(4, 4), call)(W)
+    q = ProductQuantizer(4, 4, random_state=0).fit(W)
+    with pytest.raises(ShapeError, match="row length 8; it needs 16"):
+        q.encode(np.zeros((2, 8)))
+    with pytest.raises(ShapeError, match="fitted to 16"):
+        q.encode_codes(np.zeros((2, 8)))
+    with pytest.raises(ShapeError, match=r"\(n, 4\)"):
+        q.decode_codes([[0, 1]])
+    with pytest.raises(RangeError, match=r"codes\[0, 3\] = 4"):
+        q.decode_codes([[0, 1, 2, 4]])
+    with pytest.raises(ShapeError, match="codes has shape"):
+        sum_of_entries(q.distance_table(W), [[0, 1]])
+    # one book, but still only rows of the fitted length
+    with pytest.raises(ShapeError, match="needs 16"):
+        ProductQuantizer(1, 2, random_state=0).fit(W).encode(np.zeros((2, 32)))
+
+
+def test_refitting_to_another_width():
+    q = ProductQuantizer(4, 4, random_state=0).fit(weights(0))
+    assert q.fit(weights(0, (6, 8))).codebook_.shape == (4, 4, 2)

@@ -1,6 +1,9 @@
 """Sphinx: warnings are errors, nothing is fetched, every notebook and example page is executed."""
 
+import inspect
+import re
 import shutil
+import sys
 from pathlib import Path
 
 import refq
@@ -22,7 +25,7 @@ extensions = [
 exclude_patterns = ["_build", "_static", "jupyter_execute"]
 templates_path = ["_templates"]
 default_role = "code"  # `name` in a docstring is code
-nitpicky = False
+suppress_warnings = ["ref.citation"]  # a module may list what only its functions cite
 
 # Tutorials live in ../tutorials, without outputs; the docs build runs them.
 
@@ -36,8 +39,28 @@ def copy_tutorials(app: object, config: object) -> None:
         shutil.copyfile(notebook, target / notebook.name)
 
 
+def add_references(
+    app: object, what: str, name: str, obj: object, options: object, lines: list[str]
+) -> None:
+    """Give a docstring the entries that it cites and that only its module's docstring lists."""
+    module = sys.modules.get(getattr(obj, "__module__", None) or "")
+    text = "\n".join(lines)
+    missing = {k for k in re.findall(r"\[(\d+)\]_", text) if f".. [{k}]" not in text}
+    if what == "module" or not module or not missing:
+        return
+    listed = inspect.cleandoc(module.__doc__ or "").partition("References\n----------\n")[2]
+    entries = re.findall(r"^\.\. \[(\d+)\] .*\n?(?:^ +.*\n?)*", listed, re.MULTILINE)
+    bodies = [m.group() for m in re.finditer(r"^\.\. \[\d+\] .*\n?(?:^ +.*\n?)*", listed, re.MULTILINE)]
+    wanted = [b for k, b in zip(entries, bodies, strict=True) if k in missing]
+    if ".. [" in text or not wanted:
+        return
+    lines += ["", "References", "----------", *"".join(wanted).splitlines()]
+
+
 def setup(app: object) -> None:
     app.connect("config-inited", copy_tutorials)  # type: ignore[attr-defined]
+    # before numpydoc, which renames the references of each docstring
+    app.connect("autodoc-process-docstring", add_references, priority=1)  # type: ignore[attr-defined]
 
 
 # Notebooks and example pages

@@ -12,6 +12,7 @@ import argparse
 import difflib
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -270,7 +271,9 @@ def _list(arguments: argparse.Namespace) -> None:
     for name, method in sorted(known_methods().items()):
         sentence = (method.__doc__ or "").strip().splitlines()[0].replace("`", "")
         needs = ", ".join(sorted(method.needs)) or "-"
-        rows.append((name, method.noun.removesuffix("Encoding"), needs, sentence))
+        first, *rest = textwrap.wrap(sentence, 60) or [""]
+        rows.append((name, method.noun.removesuffix("Encoding"), needs, first))
+        rows += [("", "", "", line) for line in rest]
     print(text_table(("method", "noun", "needs", "what it does"), rows, left=range(4)))
 
 

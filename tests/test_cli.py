@@ -132,7 +132,7 @@ def test_a_plan_from_a_file(quick, capsys, tmp_path):
         (["compress", "digit"], "did you mean 'digits'?"),
         (["compress", "--plan", "k-mean"], "plan 'k-mean' is unknown; did you mean 'k-means'?"),
         (["compress", "--plan", "no.json"], "no.json is no file"),
-        (["compress", "--seed", "-1"], "--seed: expected one argument"),
+        (["compress", "--seed", "-1"], "'-1' must be an integer from 0"),
         (["compress", "--seed", "1.5"], "'1.5' must be an integer from 0 to 4294967295"),
         (["compress", "--seed", "4294967296"], "must be an integer"),
         (["compress", "--sed", "1"], "unrecognized arguments: --sed"),
@@ -243,9 +243,10 @@ def test_a_damaged_file_is_refused(small_file, capsys, tmp_path, damage):
 def test_list_names_every_method(capsys):
     assert cli.main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()[2:]
-    assert [line.split()[0] for line in lines] == sorted(known_methods())
-    assert set(known_methods()) <= set(METHODS)
-    assert all(len(line) < 120 for line in lines)
+    named = [line.split()[0] for line in lines if not line.startswith(" ")]
+    assert named == sorted(known_methods())
+    assert set(named) <= set(METHODS)
+    assert all(len(line) <= 100 for line in lines)
 
 
 def test_formats(capsys):

@@ -129,12 +129,17 @@ class subroutine(_Compiled[P, R]):
 class Kernel(_Compiled[P, R]):
     """A kernel beside its definition; calling it runs the kernel, or the definition without JIT.
 
-    Attributes
+    Parameters
     ----------
     definition : callable
         The NumPy function that says what is right.
     python : callable
         The kernel's own source, callable without numba (slow, for tiny inputs).
+    parallel : bool
+        Whether `prange` loops share the threads.
+
+    Attributes
+    ----------
     name : str
         The definition's qualified name, the key in `registry`.
     """

@@ -3,7 +3,7 @@
 from .cast import Cast, stored, stored_scale
 from .codebook import CodebookEncoding
 from .concatenated import ConcatenatedEncoding
-from .dense import DenseEncoding, dense, from_codes
+from .dense_leaf import DenseEncoding, dense, from_codes
 from .encoding import NOUNS, Encoding, Leaf
 from .entropy import entropy_code
 from .factored import FactoredEncoding

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from .. import formats
 from ..core.checks import check_scale
-from .dense import DenseEncoding, dense
+from .dense_leaf import DenseEncoding, dense
 from .encoding import Encoding
 from .legal import Choice, Legal
 from .method import Method

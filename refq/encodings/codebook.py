@@ -56,7 +56,7 @@ class CodebookEncoding(Encoding):
 
     Examples
     --------
-    >>> from .dense import dense
+    >>> from .dense_leaf import dense
     >>> book = dense([[[0.0], [0.5]]], "float16")
     >>> CodebookEncoding(dense([[0, 1], [1, 1]], "uint1"), book, (2, 2)).decode()
     array([[0. , 0.5],

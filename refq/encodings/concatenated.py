@@ -46,7 +46,7 @@ class ConcatenatedEncoding(Encoding):
 
     Examples
     --------
-    >>> from .dense import dense
+    >>> from .dense_leaf import dense
     >>> e = ConcatenatedEncoding((dense([1.5], "float16"), dense([2.0], "float32")), 0)
     >>> e.decode(), e.stored_bits
     (array([1.5, 2. ], dtype=float32), 48)

@@ -9,7 +9,7 @@ Deep Compression is Masked over Codebook over Huffman-coded leaves, with no spec
 
 from .. import codings
 from ..core.checks import check_choice
-from .dense import DenseEncoding
+from .dense_leaf import DenseEncoding
 from .encoding import Encoding, Leaf
 
 __all__ = ["entropy_code"]
@@ -44,7 +44,7 @@ def entropy_code(encoding: Encoding, coding: str = "huffman") -> Encoding:
     Examples
     --------
     >>> import numpy as np
-    >>> from .dense import dense
+    >>> from .dense_leaf import dense
     >>> leaf = dense(np.repeat([0, 1, 2, 3], [90, 4, 4, 2]), "uint4")
     >>> leaf.stored_bits, entropy_code(leaf).stored_bits < 200
     (400, True)

@@ -60,7 +60,7 @@ class FactoredEncoding(Encoding):
 
     Examples
     --------
-    >>> from .dense import dense
+    >>> from .dense_leaf import dense
     >>> column, row = dense([[1.0], [2.0]], "float16"), dense([[3.0, 4.0]], "float16")
     >>> FactoredEncoding((column, row), "ir,rj->ij", (2, 2)).decode()
     array([[3., 4.],

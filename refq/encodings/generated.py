@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from ..core.checks import check_choice, check_integer, check_shape
 from ..core.errors import FormatError, LimitError, ShapeError
-from .dense import MAX_LEAF_ELEMENTS
+from .dense_leaf import MAX_LEAF_ELEMENTS
 from .encoding import Leaf
 
 __all__ = ["RULES", "GeneratedEncoding", "split_mix"]

@@ -55,7 +55,7 @@ class MaskedEncoding(Encoding):
 
     Examples
     --------
-    >>> from .dense import dense
+    >>> from .dense_leaf import dense
     >>> mask = dense([[1], [0]], "uint1")
     >>> MaskedEncoding(mask, dense([[3.0, 4.0]], "float16"), (2, 2)).decode()
     array([[3., 4.],

@@ -60,7 +60,7 @@ class ScaledEncoding(Encoding):
 
     Examples
     --------
-    >>> from .dense import dense
+    >>> from .dense_leaf import dense
     >>> e = ScaledEncoding(dense([[3, -1]], "int4"), dense([[0.5]], "float16"), (1, 2))
     >>> e.decode(), e.stored_bits
     (array([[ 1.5, -0.5]], dtype=float32), 24)

@@ -41,7 +41,7 @@ class SummedEncoding(Encoding):
 
     Examples
     --------
-    >>> from .dense import dense
+    >>> from .dense_leaf import dense
     >>> SummedEncoding((dense([1.0], "float16"), dense([0.25], "float16"))).decode()
     array([1.25], dtype=float32)
     """

@@ -15,6 +15,8 @@ and flattening keep their input's grid; a mean is rounded once more, a tie up, w
 does not do.
 """
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from math import inf
 
@@ -124,21 +126,16 @@ class _Walk:
         self.nodes: dict[str, Node] = {}
 
     def visit(self, node: Node) -> None:
-        try:
-            if isinstance(node.layer, Quantize):
-                self.held[node.name] = self._quantized(node, node.layer)
-            else:
+        if isinstance(node.layer, Quantize):
+            self.held[node.name] = self._quantized(node, node.layer)
+        else:
+            with _naming(node.name):
                 self.held[node.name] = self._unquantized(node)
-        except RefqError as error:
-            raise type(error)(f"{node.name}: {error}") from error
 
     def finish(self, last: str) -> list[Node]:
         work = self.held[last]
         if isinstance(work, Waiting):
-            try:
-                self._append(work, work.node.name, None)
-            except RefqError as error:
-                raise type(error)(f"{work.node.name}: {error}") from error
+            self._append(work, work.node.name, None)
         return list(self.nodes.values())
 
     def _unquantized(self, node: Node) -> Codes | Waiting:
@@ -166,7 +163,7 @@ class _Walk:
         (source,) = node.inputs
         if source == INPUT:
             if any(isinstance(known.layer, QuantizeInput) for known in self.nodes.values()):
-                raise RangeError("it quantizes the input a second time; once is enough")
+                raise RangeError(f"{node.name} quantizes the input a second time; once is enough")
             layer = QuantizeInput(grid.format, grid.zero_point, grid.scale)
             self.nodes[node.name] = Node(node.name, layer, (INPUT,))
             return Codes(node.name, grid)
@@ -180,19 +177,23 @@ class _Walk:
 
     def _append(self, work: Waiting, name: str, grid: Quantize | None) -> None:
         """Append the integer twin of waiting work, on a grid or as logits."""
-        target = logits_target(work) if grid is None else grid_target(work, grid)
         layer, sources = work.node.layer, tuple(c.name for c in work.inputs)
         twin: Layer
-        if isinstance(layer, (Conv2d, Linear)):
-            twin = weighted(layer, work.inputs[0], target)
-        elif isinstance(layer, Add):
-            twin = addition(work, target)
-        elif isinstance(layer, Concat):
-            twin, sources = layer, tuple(self._fresh(f"{name}_{i}") for i in range(len(sources)))
-            for part, codes in zip(sources, work.inputs, strict=True):
-                self.nodes[part] = Node(part, rescaled(codes, target), (codes.name,))
-        else:
-            twin = rescaled(work.inputs[0], target)
+        with _naming(work.node.name):
+            target = logits_target(work) if grid is None else grid_target(work, grid)
+            if isinstance(layer, (Conv2d, Linear)):
+                twin = weighted(layer, work.inputs[0], target)
+            elif isinstance(layer, Add):
+                twin = addition(work, target)
+            elif isinstance(layer, Concat):
+                twin, sources = (
+                    layer,
+                    tuple(self._fresh(f"{name}_{i}") for i in range(len(sources))),
+                )
+                for part, codes in zip(sources, work.inputs, strict=True):
+                    self.nodes[part] = Node(part, rescaled(codes, target), (codes.name,))
+            else:
+                twin = rescaled(work.inputs[0], target)
         self.nodes[name] = Node(name, twin, sources)
 
     def _fresh(self, name: str) -> str:
@@ -226,7 +227,14 @@ def _rehearse(model: Model) -> None:
     """Run one example, so that a layer refuses now what it would refuse on every input."""
     values = {INPUT: np.zeros((1, *model.input_shape), np.float32)}
     for node in model.nodes:
-        try:
+        with _naming(node.name):
             values[node.name], _ = node.layer.forward(*(values[name] for name in node.inputs))
-        except RefqError as error:
-            raise type(error)(f"{node.name}: {error}") from error
+
+
+@contextlib.contextmanager
+def _naming(node: str) -> Iterator[None]:
+    """Put a node's name before the message of an error."""
+    try:
+        yield
+    except RefqError as error:
+        raise type(error)(f"{node}: {error}") from error

@@ -11,9 +11,9 @@ Equation
 
 Conventions
 -----------
-A tensor is named "node.tensor". A leaf that several tensors share is counted where it is met first;
-for the others its bits stand under `shared_bits`. Header bytes are everything that is no payload:
-prefix, names, shapes. Original bits are float32 and count parameters only, as does
+A tensor is named "node.tensor". A leaf or an array that several tensors share is counted where it
+is met first; for the others its bits stand under `shared_bits`. Header bytes are everything that is
+no payload: prefix, names, shapes. Original bits are float32 and count parameters only, as does
 ``4 * n_parameters``, the size that ratios refer to.
 """
 
@@ -22,6 +22,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Any
+
+import numpy as np
 
 from ..core.distortion import sqnr_db
 from ..encodings import DenseEncoding, Encoding, GeneratedEncoding, Leaf
@@ -154,13 +156,14 @@ def _errors(before: Model, after: Model) -> dict[str, float]:
 
 def _leaf_bits(tensor: Tensor, seen: set[int]) -> tuple[list[int], list[int]]:
     """Return the bits of the leaves that are new, and of those that were seen before."""
-    if not isinstance(tensor, Encoding):
-        return [8 * tensor.nbytes], []  # two layers that hold one array store it twice
-    new: list[int] = []
-    old: list[int] = []
-    for leaf in tensor.leaves().values():
-        (old if id(leaf) in seen else new).append(leaf.leaf_bits)
-        seen.add(id(leaf))
+    kept = (
+        {id(tensor): 8 * tensor.nbytes}
+        if isinstance(tensor, np.ndarray)
+        else {id(leaf): leaf.leaf_bits for leaf in tensor.leaves().values()}
+    )
+    new = [bits for key, bits in kept.items() if key not in seen]
+    old = [bits for key, bits in kept.items() if key in seen]
+    seen.update(kept)
     return new, old
 
 

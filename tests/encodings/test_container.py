@@ -27,6 +27,7 @@ from refq.encodings import (
     SummedEncoding,
     container,
     dense,
+    dense_leaf,
 )
 from refq.encodings.container import check_claim, read_file, write_atomically
 
@@ -509,10 +510,7 @@ def test_what_cannot_be_read_is_not_written(monkeypatch):
 
 
 def test_a_leaf_too_large_for_a_file_is_not_written(monkeypatch):
-    import refq.encodings.dense as module  # the module: `dense` in the package is the function
-
-    monkeypatch.setattr(sys.modules[DenseEncoding.__module__], "MAX_LEAF_ELEMENTS", 3)
-    assert module is not None
+    monkeypatch.setattr(dense_leaf, "MAX_LEAF_ELEMENTS", 3)
     assert len(dense([1, 2, 3], "int8").to_bytes()) > 0
     with pytest.raises(LimitError, match="a leaf of 4 elements; a file holds at most 3"):
         dense([1, 2, 3, 4], "int8").to_bytes()

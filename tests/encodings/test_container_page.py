@@ -272,7 +272,7 @@ def test_the_tables_agree_with_the_code():
     from refq import codings, formats
     from refq.core.checks import MAX_AXES, MAX_ELEMENTS
     from refq.encodings import NOUNS, RULES, container
-    from refq.encodings.dense import MAX_LEAF_ELEMENTS
+    from refq.encodings.dense_leaf import MAX_LEAF_ELEMENTS
 
     nouns = {row[0].strip("`") + "Encoding" for row in table("| type | config | parts |")}
     own = {n for n, c in NOUNS.items() if c.__module__.startswith("refq.encodings.")}

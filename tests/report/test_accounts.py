@@ -73,6 +73,17 @@ def test_a_shared_encoding_is_counted_once_and_marked():
     assert sum(e.payload_bytes for e in entries.values()) == before_sharing - 4 * 36
 
 
+def test_a_shared_array_is_counted_once():
+    layers = [("a", nn.Linear(6, 6, bias=False)), ("b", nn.Linear(6, 6, bias=False))]
+    before = nn.Sequential(layers, input_shape=(6,)).initialize(1)
+    tied = before.replace({"b.weight": before.parameters()["a.weight"]})
+    first, second = ledger(before, tied)
+    assert (first.stored_bits, first.shared_bits) == (36 * 32, 0)
+    assert (second.stored_bits, second.shared_bits) == (0, 36 * 32)
+    summary = summarize(before, tied)
+    assert summary.file_bytes - summary.header_bytes == 36 * 4
+
+
 def test_errors_are_those_of_the_decoded_weights(folded, quantized):
     for entry in ledger(folded, quantized):
         if entry.name.endswith("weight"):

@@ -71,9 +71,9 @@ def layouts_of(x: NDArray[Any]) -> dict[str, NDArray[Any]]:
 )
 def layouts_agree(subject: MethodSubject) -> None:
     """Fit and encode eight layouts of the same numbers."""
-    if subject.fit().encode(subject.W).to_bytes() != subject.fit().encode(subject.W).to_bytes():
-        return  # fresh entropy: L6 speaks about it
     plain = subject.fit().encode(subject.W).to_bytes()
+    if subject.fit().encode(subject.W).to_bytes() != plain:
+        return  # fresh entropy: L6 speaks about it
     for name, W in layouts_of(subject.W).items():
         needed = {k: layouts_of(a)[name] for k, a in subject.needed.items()}
         try:
@@ -188,16 +188,16 @@ def float64_accepted(subject: MethodSubject) -> None:
     float16 and int8 widen to float32, so nothing may differ. float64 arithmetic decides some ties
     of float32's the other way: there the error may not be larger, but for the scale's rounding.
     """
-    whole = np.round(3 * subject.W.astype(np.float64)).clip(-50, 50)
+    whole = np.round(3 * subject.W.astype(np.float64)).clip(-50, 50) + 0.0  # no -0.0
     plain = MethodSubject(subject.method, whole.astype(np.float32), None, subject.needed)
-    if plain.refusal is not None or plain.encoding.to_bytes() != _bytes_of(plain, np.float32):
+    if plain.refusal is not None or _is_drawn(plain):
         return  # fresh entropy: L6 speaks about it
     largest = np.abs(plain.encoding.decode() - whole).max() + 2.0**-7 * np.abs(whole).max()
     for kind in (np.float16, np.int8, np.float64, np.int64):
         given = f"{subject.method!r}: whole numbers in {np.dtype(kind)}"
         try:
-            same = _bytes_of(plain, kind) == plain.encoding.to_bytes()
-            y = subject.fit(whole.astype(kind)).encode(whole.astype(kind)).decode()
+            got = subject.fit(whole.astype(kind)).encode(whole.astype(kind))
+            same, y = got.to_bytes() == plain.encoding.to_bytes(), got.decode()
         except Exception as error:  # a crash or a refusal: both break the law
             raise LawViolation(given, "as float32", f"{type(error).__name__}: {error}") from error
         if np.dtype(kind).itemsize < 4 and not same:
@@ -207,7 +207,6 @@ def float64_accepted(subject: MethodSubject) -> None:
             raise LawViolation(given, f"an error of at most {largest:.3g}", f"{worst:.3g}")
 
 
-def _bytes_of(subject: MethodSubject, kind: Any) -> bytes:
-    """Return the file of the subject's array, fitted and encoded in another dtype."""
-    W = subject.W.astype(kind)
-    return subject.fit(W).encode(W).to_bytes()
+def _is_drawn(subject: MethodSubject) -> bool:
+    """Return whether two fits differ: a method of fresh entropy."""
+    return subject.fit().encode(subject.W).to_bytes() != subject.encoding.to_bytes()

@@ -107,9 +107,12 @@ def _need_farther(
 ) -> None:
     x = X.astype(np.float64)
     near, far = np.sum((x - chosen) ** 2, axis=1), np.sum((x - other) ** 2, axis=1)
-    for row in np.flatnonzero(far <= near * (1 + 2.0**-30) + 2.0**-1000):
+    doubtful = (far <= near * (1 + 2.0**-30) + 2.0**-1000) & (codes != k)
+    for row in np.flatnonzero(doubtful):
+        if _same(chosen, other, row):
+            continue  # equal codewords: either may serve
         here, there = _exact(X[row], chosen[row]), _exact(X[row], other[row])
-        if there < here or (there == here and k < codes[row] and not _same(chosen, other, row)):
+        if there < here or (there == here and k < codes[row]):
             raise LawViolation(
                 f"{subject!r}, row {row}: code {codes[row]}, the other {k}",
                 "the nearest codeword, the lowest index on a tie",
@@ -118,7 +121,7 @@ def _need_farther(
 
 
 def _same(a: NDArray[Any], b: NDArray[Any], row: Any) -> bool:
-    """Return whether both decode to the same vector: equal codewords, either may serve."""
+    """Return whether both decode to the same vector."""
     return bool(np.array_equal(a[row], b[row]))
 
 

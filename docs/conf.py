@@ -5,6 +5,9 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
+
+from pygments.lexers.special import TextLexer
 
 import refq
 
@@ -39,28 +42,31 @@ def copy_tutorials(app: object, config: object) -> None:
         shutil.copyfile(notebook, target / notebook.name)
 
 
+ENTRY = re.compile(r"^\.\. \[(\d+)\] .*\n?(?:^ +.*\n?)*", re.MULTILINE)
+
+
 def add_references(
     app: object, what: str, name: str, obj: object, options: object, lines: list[str]
 ) -> None:
-    """Give a docstring the entries that it cites and that only its module's docstring lists."""
-    module = sys.modules.get(getattr(obj, "__module__", None) or "")
+    """Give a docstring the references that it cites and that only its module lists."""
     text = "\n".join(lines)
-    missing = {k for k in re.findall(r"\[(\d+)\]_", text) if f".. [{k}]" not in text}
-    if what == "module" or not module or not missing:
+    missing = set(re.findall(r"\[(\d+)\]_", text)) - set(ENTRY.findall(text))
+    module = sys.modules.get(getattr(obj, "__module__", None) or "")
+    if what == "module" or module is None or not missing:
         return
-    listed = inspect.cleandoc(module.__doc__ or "").partition("References\n----------\n")[2]
-    entries = re.findall(r"^\.\. \[(\d+)\] .*\n?(?:^ +.*\n?)*", listed, re.MULTILINE)
-    bodies = [m.group() for m in re.finditer(r"^\.\. \[\d+\] .*\n?(?:^ +.*\n?)*", listed, re.MULTILINE)]
-    wanted = [b for k, b in zip(entries, bodies, strict=True) if k in missing]
-    if ".. [" in text or not wanted:
-        return
-    lines += ["", "References", "----------", *"".join(wanted).splitlines()]
+    entries = ENTRY.finditer(inspect.cleandoc(module.__doc__ or ""))
+    wanted = [entry.group() for entry in entries if entry.group(1) in missing]
+    if "References" not in lines:
+        lines += ["", "References", "----------"]
+    start = lines.index("References") + 2
+    lines[start:start] = [*"".join(wanted).splitlines(), ""]
 
 
-def setup(app: object) -> None:
-    app.connect("config-inited", copy_tutorials)  # type: ignore[attr-defined]
+def setup(app: Any) -> None:
+    app.connect("config-inited", copy_tutorials)
     # before numpydoc, which renames the references of each docstring
-    app.connect("autodoc-process-docstring", add_references, priority=1)  # type: ignore[attr-defined]
+    app.connect("autodoc-process-docstring", add_references, priority=1)
+    app.add_lexer("hex", TextLexer)
 
 
 # Notebooks and example pages

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.checks import MAX_ELEMENTS, check_array, check_integer, shown
+from ..core.dtypes import smallest_unsigned
 from ..core.errors import DTypeError, FormatError, LimitError, RangeError, ShapeError
 
 __all__ = [
@@ -32,37 +33,9 @@ __all__ = [
     "check_codes",
     "check_end",
     "check_size",
-    "unsigned_dtype",
 ]
 
 Buffer = bytes | bytearray | memoryview
-
-
-def unsigned_dtype(bits: int) -> np.dtype[Any]:
-    """Return the smallest unsigned dtype of at least `bits` bits.
-
-    Parameters
-    ----------
-    bits : int
-        In [1, 64].
-
-    Returns
-    -------
-    dtype
-        uint8, uint16, uint32 or uint64.
-
-    Raises
-    ------
-    RangeError
-        If `bits` is outside.
-
-    Examples
-    --------
-    >>> unsigned_dtype(17)
-    dtype('uint32')
-    """
-    check_integer(bits, "bits", 1, 64)
-    return np.dtype(next(f"u{n}" for n in (1, 2, 4, 8) if 8 * n >= bits))
 
 
 def check_codes(codes: NDArray[Any], bits: int) -> NDArray[Any]:
@@ -93,7 +66,7 @@ def check_codes(codes: NDArray[Any], bits: int) -> NDArray[Any]:
     Traceback (most recent call last):
     refq.core.errors.RangeError: codes[1] = 4 does not fit in 2 bits; the largest code is 3
     """
-    dtype = unsigned_dtype(bits)
+    dtype = smallest_unsigned(bits)
     a = check_array(codes, "codes", "ub")
     if a.ndim != 1:
         raise ShapeError(f"codes has shape {a.shape}; one axis is needed: pass codes.ravel()")

@@ -42,10 +42,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.dtypes import smallest_unsigned
 from ..core.errors import FormatError
 from ..core.twins import kernel
 from .bit_stream import BitReader, join_bits
-from .coding import Buffer, Coding, check_codes, check_size, unsigned_dtype
+from .coding import Buffer, Coding, check_codes, check_size
 from .packing import pack
 from .prefix_codes import canonical_codes, code_lengths, length_tally
 
@@ -196,7 +197,7 @@ def _histogram(codes: NDArray[Any], bits: int) -> tuple[NDArray[Any], NDArray[np
         return symbols, counts.astype(np.int64)
     dense = np.bincount(codes)
     used = np.flatnonzero(dense)
-    return used.astype(unsigned_dtype(bits)), dense[used].astype(np.int64)
+    return used.astype(smallest_unsigned(bits)), dense[used].astype(np.int64)
 
 
 def stream_bits(symbols: NDArray[Any], counts: NDArray[np.int64], bits: int) -> int:
@@ -252,13 +253,13 @@ def _read_table(reader: BitReader, bits: int) -> tuple[NDArray[Any], NDArray[np.
     """Read symbols and lengths, or say why they are no canonical table."""
     kind, width, last = reader.field(1), reader.field(3), reader.field(bits)
     if width == 0 and kind == _DENSE:
-        return np.array([last], unsigned_dtype(bits)), np.zeros(1, np.int64)
+        return np.array([last], smallest_unsigned(bits)), np.zeros(1, np.int64)
     if not 1 <= width <= 6:
         raise FormatError(f"width = {width} of the codeword lengths must be in [1, 6]")
     if kind == _DENSE:
         every = reader.fields(last + 1, width)
         used = np.flatnonzero(every)
-        symbols, lengths = used.astype(unsigned_dtype(bits)), every[used]
+        symbols, lengths = used.astype(smallest_unsigned(bits)), every[used]
         if every[-1] == 0:
             raise FormatError(f"the last symbol, {last}, must have a codeword")
     else:
@@ -337,7 +338,7 @@ def read_stream(reader: BitReader, size: int, bits: int) -> NDArray[Any]:
     array([3, 3, 3], dtype=uint8)
     """
     if size == 0:
-        return np.zeros(0, unsigned_dtype(bits))
+        return np.zeros(0, smallest_unsigned(bits))
     symbols, lengths = _read_table(reader, bits)
     if symbols.size == 1 and lengths[0] == 0:
         return np.full(size, symbols[0])
@@ -380,7 +381,7 @@ class HuffmanCoding(Coding):
 
     def read(self, buffer: Buffer, size: int, bits: int) -> NDArray[Any]:
         """Read the table, then the codewords, then nothing more."""
-        unsigned_dtype(bits)
+        smallest_unsigned(bits)
         reader = BitReader(buffer)
         codes = read_stream(reader, check_size(size), bits)
         reader.finish()

@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.dtypes import smallest_unsigned
 from ..core.twins import kernel
-from .coding import Buffer, Coding, check_buffer, check_codes, check_end, check_size, unsigned_dtype
+from .coding import Buffer, Coding, check_buffer, check_codes, check_end, check_size
 
 __all__ = ["RawCoding", "pack", "unpack"]
 
@@ -196,7 +197,7 @@ def unpack(buffer: Buffer, size: int, bits: int) -> NDArray[Any]:
     >>> unpack(bytes([0x21, 0x03]), 3, 4)
     array([1, 2, 3], dtype=uint8)
     """
-    dtype, size = unsigned_dtype(bits), check_size(size)
+    dtype, size = smallest_unsigned(bits), check_size(size)
     source = check_buffer(buffer)
     check_end(source, size * bits)
     if 8 * dtype.itemsize == bits:

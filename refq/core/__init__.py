@@ -3,6 +3,7 @@
 from . import (
     checks,
     distortion,
+    dtypes,
     errors,
     fixed_point,
     granularity,
@@ -14,6 +15,7 @@ from . import (
 __all__ = [
     "checks",
     "distortion",
+    "dtypes",
     "errors",
     "fixed_point",
     "granularity",

@@ -15,39 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.checks import check_integer
+from ..core.dtypes import smallest_unsigned
 from ..core.errors import LimitError
 
-__all__ = ["Format", "smallest_unsigned"]
+__all__ = ["Format"]
 
 OVERFLOWS = ("saturate", "error")  #: what `encode` may do beyond the largest value
-
-
-def smallest_unsigned(bits: int) -> np.dtype[Any]:
-    """Return the smallest unsigned dtype of at least `bits` bits.
-
-    Parameters
-    ----------
-    bits : int
-        In [1, 64].
-
-    Returns
-    -------
-    dtype
-        uint8, uint16, uint32 or uint64.
-
-    Raises
-    ------
-    RangeError
-        If `bits` is outside.
-
-    Examples
-    --------
-    >>> smallest_unsigned(9)
-    dtype('uint16')
-    """
-    check_integer(bits, "bits", 1, 64)
-    return np.dtype(next(f"u{n}" for n in (1, 2, 4, 8) if 8 * n >= bits))
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import check_array, check_choice, shown
+from ..core.dtypes import smallest_unsigned
 from ..core.errors import DTypeError, FormatError, RangeError
-from .format import OVERFLOWS, Format, smallest_unsigned
+from .format import OVERFLOWS, Format
 
 __all__ = ["LevelTable", "normal_float_levels"]
 

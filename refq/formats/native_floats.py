@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import check_array, check_choice, shown
+from ..core.dtypes import smallest_unsigned
 from ..core.errors import FormatError, RangeError
-from .format import Format, smallest_unsigned
+from .format import Format
 
 __all__ = ["NativeFloat"]
 

@@ -139,7 +139,7 @@ class Model:
 
         Parameters
         ----------
-        x : array_like, shape (n, *input_shape)
+        x : array_like, shape ``(n, *input_shape)``
             Finite.
         batch_size : int
             Examples at a time; bounds the memory.
@@ -175,7 +175,7 @@ class Model:
 
         Parameters
         ----------
-        x : array_like, shape (n, *input_shape)
+        x : array_like, shape ``(n, *input_shape)``
             Finite; one batch.
         training : bool
             Use batch statistics and drop activations.
@@ -204,7 +204,7 @@ class Model:
 
         Parameters
         ----------
-        x : array_like, shape (n, *input_shape)
+        x : array_like, shape ``(n, *input_shape)``
             Finite; one batch, all of whose activations are kept.
 
         Returns

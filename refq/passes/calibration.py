@@ -102,7 +102,7 @@ def calibrate(model: Model, calibration: Any, method: AffineQuantizer | None = N
     model : Model
         A float model; fold its batch normalizations first. It may be compressed already: then
         activations are those of the compressed weights.
-    calibration : Split or array_like, shape (n, *input_shape)
+    calibration : Split or array_like, shape ``(n, *input_shape)``
         What activations are observed on: an array, or a split with ``X``. One example is enough.
     method : AffineQuantizer or None
         Chooses scale and zero point from the observed values; per tensor. None means asymmetric

@@ -145,7 +145,7 @@ def weight_inputs(model: Model, X: Any, names: Sequence[str]) -> dict[str, NDArr
     ----------
     model : Model
         The model before compression.
-    X : array_like, shape (n, *input_shape), or None
+    X : array_like, shape ``(n, *input_shape)``, or None
         Calibration inputs; may be None where `names` is empty.
     names : sequence of str
         "node.weight" of Linear and ungrouped Conv2d layers.

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from refq.core.dtypes import smallest_unsigned
 from refq.core.errors import FormatError, RangeError
 from refq.formats import Integer
-from refq.formats.format import smallest_unsigned
 
 
 @pytest.mark.parametrize("bits", range(1, 65))

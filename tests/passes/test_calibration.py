@@ -114,7 +114,8 @@ def observed(draw):
     shift, size = draw(st.sampled_from([0, 1, -1, 9, -9])), draw(st.sampled_from([1, 1e-3, 300]))
     X = (size * (rng.random((draw(st.integers(1, 5)), 2)) + shift)).astype(np.float32)
     scheme = draw(st.sampled_from(["asymmetric", "asymmetric_signed", "symmetric"]))
-    return X, AffineQuantizer(draw(st.sampled_from([8, 4, 16])), scheme=scheme)
+    bits = draw(st.sampled_from([8, 4, 16]))
+    return X, AffineQuantizer(bits, scheme=scheme, scale_method=Cast("float32"))
 
 
 @given(observed())
@@ -125,9 +126,9 @@ def test_zero_is_a_code_and_the_range_is_covered(case):
     low, high = grid.integers.low, grid.integers.high
     assert low <= grid.zero_point <= high
     assert grid.forward(np.zeros((1, 1), np.float32))[0] == 0
-    # float16 keeps 11 bits of the scale, and the zero point is rounded: half a step and 2^-11
+    # the zero point is rounded, half a step; the scale too, 2^-24 of the range
     step = float(grid.scale_value)
-    slack = step * (1 + (high - low) * 2.0**-10)
+    slack = step * (0.5 + (high - low) * 2.0**-22)
     assert float(X.max()) <= step * (high - grid.zero_point) + slack
     assert float(X.min()) >= step * (low - grid.zero_point) - slack
 
@@ -171,6 +172,12 @@ def test_an_activation_that_is_always_zero():
     assert not calibrated.predict(np.zeros((2, 2))).any()
 
 
+def test_a_scale_in_float16_is_the_scale_that_is_used():
+    model = graph(("fc1", nn.Linear(2, 2), "input"), input_shape=(2,))
+    grid = calibrate(model, [[0.5, -0.25]], AffineQuantizer()).node("input_q").layer
+    assert grid.scale_value == np.float32(np.float16(0.75 / 255))
+
+
 def test_a_split_gives_its_inputs_and_nothing_is_changed():
     class Split:
         X = data()
@@ -193,7 +200,7 @@ def test_refusals():
         calibrate(model, np.ones((4, 2)), AffineQuantizer(granularity=PerAxis(0)))
     with pytest.raises(RangeError, match="input: the scale is kept in float64"):
         calibrate(model, np.ones((4, 2)), AffineQuantizer(scale_method=Cast("float64")))
-    with pytest.raises(RangeError, match="input: .*unsigned"):
+    with pytest.raises(RangeError, match=r"input: .*unsigned"):
         calibrate(model, -np.ones((4, 2)), AffineQuantizer(scheme="unsigned"))
     with pytest.raises(RangeError, match="input_q is a Quantize: the model is calibrated already"):
         calibrate(calibrate(model, np.ones((4, 2))), np.ones((4, 2)))

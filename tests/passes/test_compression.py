@@ -116,7 +116,7 @@ def test_methods_are_cloned_and_unmatched_tensors_stay():
 
 
 def brute_force_rows(x, layer):
-    """Visit every window in (example, row, column) order, every element in (channel, row, column)."""
+    """Visit windows by example, row, column; their elements by channel, row, column."""
     (kh, kw), (sh, sw) = layer.kernel_size, layer.stride
     (ph, pw), (dh, dw) = layer.padding, layer.dilation
     _, oh, ow = layer.output_shape(x.shape[1:])

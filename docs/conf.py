@@ -49,6 +49,12 @@ def add_references(
     app: object, what: str, name: str, obj: object, options: object, lines: list[str]
 ) -> None:
     """Give a docstring the references that it cites and that only its module lists."""
+    _add_references(what, obj, lines)
+    # "D. P. Kingma" would be an item of a list that is counted in letters
+    lines[:] = [re.sub(r"^(\.\. \[\d+\] )(?=[A-Z]\. )", r"\1\\", line) for line in lines]
+
+
+def _add_references(what: str, obj: object, lines: list[str]) -> None:
     text = "\n".join(lines)
     missing = set(re.findall(r"\[(\d+)\]_", text)) - set(ENTRY.findall(text))
     module = sys.modules.get(getattr(obj, "__module__", None) or "")

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core.errors import RefqError
 from ..encodings import Encoding, Method
+from ..nn import Model
 from .laws import KINDS, Law, LawViolation, laws_for
 from .mutants import mutants_of
 from .subjects import KernelSubject, MethodSubject, method_examples, noun_examples, plain_array
@@ -47,7 +48,8 @@ def kind_of(subject: Any) -> str:
     Parameters
     ----------
     subject : object
-        An encoding, a `MethodSubject`, a `KernelSubject`, or an object with an attribute ``kind``.
+        An encoding, a model, a `MethodSubject`, a `KernelSubject`, or an object with an attribute
+        ``kind``.
 
     Returns
     -------
@@ -62,6 +64,8 @@ def kind_of(subject: Any) -> str:
     """
     if isinstance(subject, Encoding):
         return "encoding"
+    if isinstance(subject, Model):
+        return "model"
     if isinstance(subject, MethodSubject):
         return "method"
     return "kernel" if isinstance(subject, KernelSubject) else str(getattr(subject, "kind", ""))

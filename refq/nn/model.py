@@ -146,7 +146,7 @@ class Model:
 
         Returns
         -------
-        ndarray, shape (n, *output shape)
+        ndarray, shape ``(n, *output shape)``
             Of x's dtype for float layers.
 
         Raises

@@ -4,7 +4,7 @@ from .accounts import Entry, Summary, ledger, summarize
 from .experiment import MappingPlan, Outcome, prepare_folder, run_plans
 from .figures import png
 from .format_pictures import format_picture, format_table
-from .machine import cpu_features, denormals_flushed, environment, versions
+from .machine import cpu_features, denormals_flushed, environment, one_blas_thread, versions
 from .number_lines import grid, number_line, staircase
 from .page import html_page
 from .plots import layers, pareto
@@ -31,6 +31,7 @@ __all__ = [
     "measure",
     "number",
     "number_line",
+    "one_blas_thread",
     "pareto",
     "png",
     "prepare_folder",

@@ -28,7 +28,7 @@ from ..nn.model_file import load, to_bytes
 from ..passes.compression import compress
 from .accounts import Entry, ledger
 from .figures import png
-from .machine import versions
+from .machine import one_blas_thread, versions
 from .page import html_page
 from .plots import RIVAL, layers, pareto
 from .results import Report, measure
@@ -212,7 +212,23 @@ def run_plans(
     ------
     RefqError
         From a plan; the message names it.
+
+    Notes
+    -----
+    BLAS gets one thread meanwhile: see `refq.report.machine.one_blas_thread`.
     """
+    with one_blas_thread():
+        return _run_plans(name, model, data, plans, seed, progress)
+
+
+def _run_plans(
+    name: str,
+    model: Model,
+    data: Any,
+    plans: Iterable[PlanLike],
+    seed: int,
+    progress: Callable[[Any], Any],
+) -> Outcome:
     logits = model.predict(data.test.X)
     report = Report(
         model=name,

@@ -68,7 +68,7 @@ def test_shapes_and_dtypes():
 def test_arguments(kind):
     with pytest.raises(RangeError, match="zero_point = 256"):
         kind("uint8", 256)
-    with pytest.raises(RangeError, match="zero_point = 0.0"):
+    with pytest.raises(RangeError, match=r"zero_point = 0\.0"):
         kind("uint8", 0.0)
     with pytest.raises(RangeError, match="unknown"):
         kind("uint99")
@@ -80,7 +80,7 @@ def test_arguments(kind):
         with pytest.raises(RangeError, match="must be finite and > 0"):
             kind("uint8", 0, scale)
     for scale in (np.nan, np.inf, 1e60):
-        with pytest.raises(RangeError, match="must be finite"):
+        with pytest.raises(RangeError, match="finite"):
             kind("uint8", 0, scale)
     with pytest.raises(ShapeError, match="scale has shape"):
         kind("uint8", 0, [1.0])

@@ -17,6 +17,13 @@ from refq.report.experiment import MappingPlan, file_name, prepare_folder, run_p
 from refq.scalar import AffineQuantizer
 
 
+class StandIn:
+    """A plan that calls a function."""
+
+    def __init__(self, name, build):
+        self.name, self.sentence, self.build = name, "", build
+
+
 class Stub:
     """A plan that gives what it is given."""
 
@@ -65,6 +72,23 @@ def test_the_seed_reaches_the_plan(folded, data):
     stub = Stub("a", folded)
     run_plans("tiny", folded, data, [stub], seed=17)
     assert stub.seed == 17
+
+
+def test_plans_run_with_one_blas_thread(folded, data):
+    from threadpoolctl import threadpool_info
+
+    def counted(model, *_):
+        seen.append(
+            [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+        )
+        return model
+
+    seen = []
+    before = threadpool_info()
+    run_plans("tiny", folded, data, [StandIn("a", counted)])
+    assert seen
+    assert set(seen[0]) <= {1}
+    assert threadpool_info() == before
 
 
 def test_an_error_names_the_plan(folded, data):

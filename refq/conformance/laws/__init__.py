@@ -14,6 +14,7 @@ from . import (
     gradients,
     kernels,
     methods,
+    models,
     optimality,
     sizes,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "laws_for",
     "layouts_of",
     "methods",
+    "models",
     "near_tie_probes",
     "optimality",
     "sizes",

@@ -1,6 +1,6 @@
 """Planted mistakes, each of which a law must kill."""
 
-from . import edges, estimators, gradients, kernels, methods, nouns, optimality, sizes
+from . import edges, estimators, gradients, kernels, methods, models, nouns, optimality, sizes
 from .registry import MUTANTS, Mutant, mutants_of, plant, plant_function, register, survives
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "gradients",
     "kernels",
     "methods",
+    "models",
     "mutants_of",
     "nouns",
     "optimality",

@@ -1,0 +1,78 @@
+"""The law of models: masking a channel is removing it (L8).
+
+Equation
+--------
+Weights, statistics and inputs are replaced by small whole numbers in float64, batch normalization
+by gains that are powers of two. Then additions, products, maxima and means over powers of two are
+exact, and the outputs must agree to 2^-30 of their size; where nothing else is in the model (no
+exponential, no mean of three), to the last bit.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ...core.errors import RangeError
+from ...nn import Layer, Model
+from ...passes import Unit, channel_units, mask_units, remove_units
+from .comparison import need
+from .registry import LawViolation, law
+
+__all__ = ["masked_is_shrunk"]
+
+
+@law(
+    "L8 masked is shrunk",
+    sentence="A model with masked channels is the same function as the physically smaller model.",
+    source="`refq.passes`; Fang et al., arXiv:2301.12900: coupled parameters are removed together",
+    applies_to="model",
+)
+def masked_is_shrunk(model: Model) -> None:
+    """Mask and remove every second unit, every third, and each of the first few by itself."""
+    rng = np.random.default_rng(len(model.nodes))
+    whole = Model(
+        [type(n)(n.name, _with_whole_numbers(n.layer, rng), n.inputs) for n in model.nodes],
+        model.input_shape,
+    )
+    x = rng.integers(-3, 4, (3, *model.input_shape)).astype(np.float64)
+    for chosen in _choices(channel_units(whole)):
+        slices = ", ".join(f"{u.slices[0][0]}{list(u.slices[0][2])}" for u in chosen)
+        given = f"a model of {len(model.nodes)} nodes without {slices}"
+        expected = mask_units(whole, chosen).predict(x)
+        try:
+            got = remove_units(whole, chosen).predict(x)
+        except RangeError as error:
+            if "nothing would be left" in str(error):
+                continue  # the last channel of a layer is refused, and says so
+            raise LawViolation(given, "a smaller model", str(error)) from error
+        except ValueError as error:  # shapes that do not fit
+            raise LawViolation(given, "a smaller model", str(error)) from error
+        worst = float(np.abs(got - expected).max(initial=0.0))
+        size = float(np.abs(expected).max(initial=1.0))
+        need(
+            worst <= 2.0**-30 * size,
+            given,
+            "the masked model's output",
+            f"one that is off by {worst:.3g} of {size:.3g}",
+        )
+
+
+def _with_whole_numbers(layer: Layer, rng: np.random.Generator) -> Layer:
+    """Return the layer with exact numbers; a running variance plus eps is 1, 4 or 16."""
+    new: dict[str, Any] = {}
+    for name in layer.parameters():
+        new[name] = rng.choice([-2.0, -1.0, 1.0, 2.0], layer.parameters()[name].shape)
+    if "running_var" in layer.buffers():
+        shape = layer.buffers()["running_var"].shape
+        new["running_mean"] = rng.integers(-2, 3, shape).astype(np.float64)
+        new["running_var"] = rng.choice([0.0, 3.0, 15.0], shape)
+        new["eps"] = np.array(1.0)
+    return layer.replace(**new)
+
+
+def _choices(units: list[Unit]) -> Iterator[list[Unit]]:
+    yield units[::2]
+    yield units[1::3]
+    for unit in units[:4]:
+        yield [unit]

@@ -14,11 +14,11 @@ _HOME = {
     "KernelSubject": "subjects",
     "MethodSubject": "subjects",
     "Mutant": "mutants",
-    "judge": "matrix",
-    "judge_method": "matrix",
+    "judge": "judging",
+    "judge_method": "judging",
     "laws_for": "laws",
-    "show_laws": "matrix",
-    "show_matrix": "matrix",
+    "show_laws": "judging",
+    "show_matrix": "judging",
 }
 
 __all__ = [

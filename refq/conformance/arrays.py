@@ -14,7 +14,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from .strategies.near_ties import near_tie_arrays
+from .strategies.tie_draws import near_tie_arrays
 
 __all__ = ["KINDS", "PLAIN_SHAPES", "RAGGED_SHAPES", "weight_arrays"]
 

@@ -100,6 +100,8 @@ class _Grower:
         if kinds != "none":
             zero = self.integers(fewer) if kinds == "integer" else self.grow(fewer, depth)
         offset = self.grow(fewer, depth) if self.draw(st.booleans()) else None
+        if isinstance(elements, MaskedEncoding):  # what is pruned must stay zero: refused
+            zero = offset = None
         return ScaledEncoding(elements, scale, block, zero, offset)
 
     def summed(self, shape: Shape, depth: int) -> Encoding:

@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.checks import check_shape
-from ..core.errors import FormatError, ShapeError
+from ..core.errors import FormatError, RangeError, ShapeError
 from ..core.granularity import block_reduce, expand, parameter_shape
 from .encoding import Encoding, check_part, result_dtype
+from .masked import MaskedEncoding
 
 __all__ = ["ScaledEncoding"]
 
@@ -48,6 +49,9 @@ class ScaledEncoding(Encoding):
     ------
     ShapeError
         If a parameter's shape is not the number of blocks.
+    RangeError
+        If the elements are masked and there is a zero point or an offset: the pruned entries would
+        not decode to zero.
     DTypeError
         If a part is no Encoding.
     FormatError
@@ -83,6 +87,11 @@ class ScaledEncoding(Encoding):
                     f"{name} has shape {part.shape}; blocks of {self.block_shape} in "
                     f"{self.elements.shape} need {want}"
                 )
+        if isinstance(self.elements, MaskedEncoding) and (self.zero_point or self.offset):
+            raise RangeError(
+                "a mask inside a scale with a zero point or an offset would decode pruned entries "
+                "to something else than zero; put it outside: MaskedEncoding(mask, scaled, shape)"
+            )
 
     @cached_property
     def shape(self) -> tuple[int, ...]:

@@ -44,7 +44,25 @@ class Untrained:
     """What layers without a gradient mix in, before the layer they derive from."""
 
     def backward(self, grad: Array, cache: Any) -> tuple[tuple[Array, ...], dict[str, Array]]:
-        """Refuse: an integer model is not trained."""
+        """Refuse: an integer model is not trained.
+
+        Parameters
+        ----------
+        grad : ndarray
+            Whatever it is.
+        cache : object
+            Whatever it is.
+
+        Returns
+        -------
+        tuple
+            Never.
+
+        Raises
+        ------
+        DTypeError
+            Always.
+        """
         raise DTypeError("an integer model has no gradient; train the float model it came from")
 
 

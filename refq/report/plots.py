@@ -166,7 +166,7 @@ def layers(ledgers: Mapping[str, Sequence[Entry]], axes: Any = None) -> Any:
     --------
     >>> entry = Entry("fc1.weight", (2, 3), "Scaled", "int8", True, 48, 0, 6, 192, 40.0)
     >>> [ax.get_title(loc="left") for ax in layers({"int8": [entry]})]
-    ['bits per weight', 'error of the weights: SQNR in dB (more is better)']
+    ['bits per weight', 'error of the weights: SQNR in dB (more is better; -: no counterpart)']
     """
     plans = {
         plan: {e.name.removesuffix(".weight"): e for e in entries if _is_weight(e)}
@@ -181,7 +181,7 @@ def layers(ledgers: Mapping[str, Sequence[Entry]], axes: Any = None) -> Any:
     bits = [[_of(plan.get(name), "bits") for name in names] for plan in plans.values()]
     error = [[_of(plan.get(name), "sqnr_db") for name in names] for plan in plans.values()]
     _heat(axes[0], np.array(bits), list(plans), names, "bits per weight", high=16.0)
-    title = "error of the weights: SQNR in dB (more is better)"
+    title = "error of the weights: SQNR in dB (more is better; -: no counterpart)"
     _heat(axes[1], np.array(error), list(plans), names, title, high=50.0)
     return axes
 

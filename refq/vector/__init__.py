@@ -1,6 +1,6 @@
 """Methods that land on codebooks: k-means and product quantization."""
 
-from .distance_tables import sum_of_entries
+from .tables import sum_of_entries
 from .initialization import kmeans_plus_plus, starting_centers
 from .kmeans import KMeansQuantizer, lloyd
 from .product import ProductQuantizer

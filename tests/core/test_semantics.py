@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from refq.conformance.strategies.near_ties import SCALES, near_tie
+from refq.conformance.strategies.tie_draws import SCALES, near_tie
 from refq.conformance.texts.onnx_integer import qlinear
 from refq.conformance.texts.onnx_quantization import quantize_linear, round_to_float
 from refq.core.errors import RangeError

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from refq.core.errors import DTypeError, FormatError, ShapeError
-from refq.encodings import ScaledEncoding, dense
+from refq.core.errors import DTypeError, FormatError, RangeError, ShapeError
+from refq.encodings import MaskedEncoding, ScaledEncoding, dense
 
 F = np.float32
 
@@ -117,3 +117,13 @@ def test_empty():
     e = ScaledEncoding(dense(np.zeros((0, 3)), "int8"), dense(np.zeros((0, 1))), (1, 3))
     assert e.decode().shape == (0, 3)
     assert e.pullback(np.zeros((0, 3))) == {"scale": pytest.approx(np.zeros((0, 1)))}
+
+
+@pytest.mark.parametrize("name", ["zero_point", "offset"])
+def test_a_mask_stays_outside_of_a_scale_that_would_move_its_zeros(name):
+    mask, kept = dense([[1, 0]], "uint1"), dense([[3]], "int4")
+    elements = MaskedEncoding(mask, kept, (1, 2))
+    scale = dense([[0.5]], "float16")
+    assert ScaledEncoding(elements, scale, (1, 2)).decode().tolist() == [[1.5, 0.0]]
+    with pytest.raises(RangeError, match="put it outside"):
+        ScaledEncoding(elements, scale, (1, 2), **{name: dense([[1]], "int4")})

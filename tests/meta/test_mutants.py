@@ -29,7 +29,7 @@ def test_many_mutants_where_it_matters() -> None:
 
 
 def test_mutants_leave_nothing_behind() -> None:
-    from refq.conformance.matrix import judge_method
+    from refq.conformance.judging import judge_method
     from refq.conformance.textbook import textbook_quantizer
 
     for mutant in MUTANTS.values():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from refq.conformance.strategies.near_ties import SCALES, near_tie
+from refq.conformance.strategies.tie_draws import SCALES, near_tie
 from refq.conformance.texts import onnx_quantization as text
 from refq.core.errors import DTypeError, RangeError, ShapeError
 from refq.core.semantics import QuantizeRule, Semantics

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from refq.conformance.strategies.near_ties import SCALES
+from refq.conformance.strategies.tie_draws import SCALES
 from refq.conformance.strategies.ops import tie_accumulators
 from refq.conformance.texts.onnx_integer import qlinear
 from refq.core.errors import DTypeError, RangeError, ShapeError

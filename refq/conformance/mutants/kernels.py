@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.twins import Kernel
-from ..strategies.near_ties import near_tie
+from ..strategies.tie_draws import near_tie
 from ..subjects import KernelSubject
 from .registry import Mutant, register
 

@@ -10,7 +10,7 @@ it. Importing this package imports every sub-module, so a new file is found by b
 import importlib
 import pkgutil
 
-from .near_ties import SCALES, near_tie, near_tie_arrays, near_ties
+from .tie_draws import SCALES, near_tie, near_tie_arrays, near_ties
 from .registry import STRATEGIES, edges_of, register, strategy_of
 
 for _found in pkgutil.iter_modules(__path__):

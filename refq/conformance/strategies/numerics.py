@@ -62,7 +62,7 @@ def near_midpoints(
         (np.full((1, 3), 5e-324), np.zeros((2, 3))),
     ],
 )
-def nearest_two() -> SearchStrategy[Arguments]:
+def _nearest_two() -> SearchStrategy[Arguments]:
     """Draw ``(X, codebook)``."""
     return near_midpoints()
 
@@ -85,6 +85,6 @@ def _coded_rows(draw: DrawFn) -> Arguments:
         (np.arange(6.0).reshape(3, 2)[::-1, ::-1], np.array([0, 2, 0])[::-1], 3),
     ],
 )
-def ordered_sums() -> SearchStrategy[Arguments]:
+def _ordered_sums() -> SearchStrategy[Arguments]:
     """Draw ``(X, codes, n_codes)``."""
     return _coded_rows()

@@ -14,7 +14,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from .near_ties import SCALES, near_tie
+from .tie_draws import SCALES, near_tie
 from .registry import Arguments, register
 
 __all__ = ["codes_of", "tie_accumulators"]

@@ -43,35 +43,31 @@ def copy_tutorials(app: object, config: object) -> None:
 
 
 ENTRY = re.compile(r"^\.\. \[(\d+)\] .*\n?(?:^ +.*\n?)*", re.MULTILINE)
+INITIAL = re.compile(r"^(\.\. \[\d+\] )(?=[A-Z]\. )")
 
 
-def add_references(
+def mend_references(
     app: object, what: str, name: str, obj: object, options: object, lines: list[str]
 ) -> None:
-    """Give a docstring the references that it cites and that only its module lists."""
-    _add_references(what, obj, lines)
-    # "D. P. Kingma" would be an item of a list that is counted in letters
-    lines[:] = [re.sub(r"^(\.\. \[\d+\] )(?=[A-Z]\. )", r"\1\\", line) for line in lines]
-
-
-def _add_references(what: str, obj: object, lines: list[str]) -> None:
+    """Give a docstring the entries that it cites and that only its module lists."""
     text = "\n".join(lines)
     missing = set(re.findall(r"\[(\d+)\]_", text)) - set(ENTRY.findall(text))
     module = sys.modules.get(getattr(obj, "__module__", None) or "")
-    if what == "module" or module is None or not missing:
-        return
-    entries = ENTRY.finditer(inspect.cleandoc(module.__doc__ or ""))
-    wanted = [entry.group() for entry in entries if entry.group(1) in missing]
-    if "References" not in lines:
-        lines += ["", "References", "----------"]
-    start = lines.index("References") + 2
-    lines[start:start] = [*"".join(wanted).splitlines(), ""]
+    if what != "module" and module is not None and missing:
+        entries = ENTRY.finditer(inspect.cleandoc(module.__doc__ or ""))
+        wanted = [entry.group() for entry in entries if entry.group(1) in missing]
+        if "References" not in lines:
+            lines += ["", "References", "----------"]
+        start = lines.index("References") + 2
+        lines[start:start] = [*"".join(wanted).splitlines(), ""]
+    # the initials of "D. P. Kingma" would be items of a list that is counted in letters
+    lines[:] = [INITIAL.sub(r"\1\\", line) for line in lines]
 
 
 def setup(app: Any) -> None:
     app.connect("config-inited", copy_tutorials)
     # before numpydoc, which renames the references of each docstring
-    app.connect("autodoc-process-docstring", add_references, priority=1)
+    app.connect("autodoc-process-docstring", mend_references, priority=1)
     app.add_lexer("hex", TextLexer)
 
 
@@ -90,6 +86,13 @@ myst_heading_anchors = 3
 autosummary_generate = True
 autosummary_ignore_module_all = False
 autosummary_imported_members = True
+autosummary_context = {
+    "inside": {  # package -> its files, whose docstrings tell how it works
+        f"refq.{folder.parent.name}": sorted(p.stem for p in folder.parent.glob("[a-z]*.py"))
+        for folder in Path(refq.__file__).parent.glob("*/__init__.py")
+        if folder.parent.name != "core"  # its files have pages of their own
+    }
+}
 autodoc_typehints = "none"  # numpydoc's Parameters say it in words
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False

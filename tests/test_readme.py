@@ -58,8 +58,14 @@ def test_block_2_prints_what_the_readme_shows(printed):
 def test_block_4_prints_an_account_that_adds_up(printed):
     lines = printed[2].splitlines()
     total = next(line for line in lines if line.startswith("the saved file"))
-    parts = [int(b.replace(",", "")) for b in re.findall(r"([\d,]+)(?: +[\d.-]+)?$", "\n".join(
-        line for line in lines[2 : lines.index(total)]), re.MULTILINE)]
+    parts = [
+        int(b.replace(",", ""))
+        for b in re.findall(
+            r"([\d,]+)(?: +[\d.-]+)?$",
+            "\n".join(line for line in lines[2 : lines.index(total)]),
+            re.MULTILINE,
+        )
+    ]
     assert int(total.split()[-1].replace(",", "")) == sum(parts)
     assert total in fences("text")[2]
 

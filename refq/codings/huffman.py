@@ -11,15 +11,15 @@ Codeword lengths and canonical codewords are those of `refq.codings.prefix_codes
 
 *Stream* (fields as in `refq.codings.coding`, least significant bit first). No codes: no bits. Else
 
-======  =========  =====================================================================
-field   bits       meaning
-======  =========  =====================================================================
-kind    1          0 dense table, 1 sparse table
-width   3          bits of each length field below: 0 to 6, as few as the longest length needs
-last    `bits`     dense: the largest symbol; sparse: the number of symbols minus one
-table              see below
-payload            the codewords of all codes in turn, each from its first bit (the root) on
-======  =========  =====================================================================
+=======  =========  =====================================================================
+field    bits       meaning
+=======  =========  =====================================================================
+kind     1          0 dense table, 1 sparse table
+width    3          bits of each length field below: 0 to 6, as few as the longest length needs
+last     `bits`     dense: the largest symbol; sparse: the number of symbols minus one
+table               see below
+payload             the codewords of all codes in turn, each from its first bit (the root) on
+=======  =========  =====================================================================
 
 Dense table: ``last + 1`` lengths of `width` bits, of the symbols 0, 1, ..., `last`; 0 says that the
 symbol does not occur; the last one is not 0. Sparse table: ``last + 1`` symbols of `bits` bits,

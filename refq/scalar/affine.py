@@ -22,7 +22,7 @@ The float32 bound
 ``|x - x'| <= s/2`` is a sentence of exact arithmetic. In floats, let *u* be the unit roundoff of
 the quotient (2^-24 in float32) and *v* that of the decoded product. The quotient is
 ``t = (x/s)(1 + d)`` with ``|d| <= u``, an integer *k* is within one half of *t*, and the decoder
-gives ``x' = s k`` rounded, at most ``v |x'|`` away. By the triangle inequality
+gives ``x' = s k`` rounded, at most ``v |x'|`` away. By the triangle inequality ::
 
     |x - x'| <= |x - s t| + s |t - k| + |s k - x'| <= u |x| + s/2 + v |x'|
 

@@ -21,8 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.errors import NotFittedError, ShapeError
 from ..encodings import CodebookEncoding, Codec, Encoding, from_codes
 from ..numerics import nearest_codeword
-from .tables import check_codes, distance_tables, pieces
 from .initialization import squared_distance_to
+from .tables import check_codes, distance_tables, pieces
 
 __all__ = ["BookCodec", "nearest_codes", "nearest_distances", "rows_and_length"]
 

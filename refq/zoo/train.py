@@ -79,7 +79,7 @@ def _progress(epoch: int, loss: float, model: Model) -> None:
     sys.stderr.write(f"epoch {epoch}: loss {loss:.4f}\n")
 
 
-def _accuracy(model: Model, X: np.ndarray, y: np.ndarray) -> float:  # type: ignore[type-arg]
+def _accuracy(model: Model, X: np.ndarray, y: np.ndarray) -> float:
     return float(np.mean(model.predict(X).argmax(axis=1) == y))
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from refq.conformance.laws import Law, laws_for
-from refq.conformance.model_examples import model_examples
+from refq.conformance.small_models import model_examples
 
 LAWS = laws_for("model")
 MODELS = dict(model_examples())

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from refq.conformance.laws import LAWS, LawViolation, law, laws_for
 from refq.conformance.judging import judge, judge_method, matrix, show_matrix
+from refq.conformance.laws import LAWS, LawViolation, law, laws_for
 from refq.conformance.mutants import MUTANTS
 from refq.conformance.subjects import MethodSubject, plain_array
 from refq.conformance.textbook import textbook_quantizer

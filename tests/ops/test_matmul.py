@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from refq.conformance.strategies.tie_draws import SCALES
 from refq.conformance.strategies.ops import codes_of
+from refq.conformance.strategies.tie_draws import SCALES
 from refq.conformance.texts import onnx_integer as text
 from refq.core.errors import AccumulatorOverflow, DTypeError, RangeError, ShapeError
 from refq.core.semantics import Semantics

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from refq.conformance.strategies.tie_draws import SCALES
 from refq.conformance.strategies.ops import tie_accumulators
+from refq.conformance.strategies.tie_draws import SCALES
 from refq.conformance.texts.onnx_integer import qlinear
 from refq.core.errors import DTypeError, RangeError, ShapeError
 from refq.core.fixed_point import fixed_point_multiplier

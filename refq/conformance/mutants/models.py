@@ -6,7 +6,7 @@ import numpy as np
 
 from ...nn import Flatten, Layer, Softmax
 from ...passes import channel_groups
-from ..model_examples import model_examples
+from ..small_models import model_examples
 from .registry import plant
 
 __all__: list[str] = []

@@ -10,8 +10,8 @@ it. Importing this package imports every sub-module, so a new file is found by b
 import importlib
 import pkgutil
 
-from .tie_draws import SCALES, near_tie, near_tie_arrays, near_ties
 from .registry import STRATEGIES, edges_of, register, strategy_of
+from .tie_draws import SCALES, near_tie, near_tie_arrays, near_ties
 
 for _found in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_found.name}")

@@ -14,8 +14,8 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from .tie_draws import SCALES, near_tie
 from .registry import Arguments, register
+from .tie_draws import SCALES, near_tie
 
 __all__ = ["codes_of", "tie_accumulators"]
 

@@ -74,13 +74,13 @@ def model_examples() -> Iterator[tuple[str, Model]]:
 def _residual() -> Model:
     """Return a graph whose addition ties three convolutions, one of them depthwise."""
     nodes = [
-        Node("conv1", Conv2d(2, 4, 1), "input"),
-        Node("conv2", Conv2d(4, 4, 3, padding=1), "conv1"),
+        Node("conv1", Conv2d(2, 4, 1), ("input",)),
+        Node("conv2", Conv2d(4, 4, 3, padding=1), ("conv1",)),
         Node("add1", Add(), ("conv1", "conv2")),
-        Node("conv3", Conv2d(4, 4, 1, groups=4), "add1"),
+        Node("conv3", Conv2d(4, 4, 1, groups=4), ("add1",)),
         Node("add2", Add(), ("conv3", "conv1")),
-        Node("bn", BatchNorm(4), "add2"),
-        Node("out", Conv2d(4, 2, 1), "bn"),
+        Node("bn", BatchNorm(4), ("add2",)),
+        Node("out", Conv2d(4, 2, 1), ("bn",)),
     ]
     return Model(nodes, (2, 2, 2))
 
@@ -88,12 +88,12 @@ def _residual() -> Model:
 def _concatenated() -> Model:
     """Return a graph that joins two branches, one of them twice, along channels and pixels."""
     nodes = [
-        Node("conv1", Conv2d(1, 3, 1), "input"),
-        Node("conv2", Conv2d(1, 2, 1), "input"),
+        Node("conv1", Conv2d(1, 3, 1), ("input",)),
+        Node("conv2", Conv2d(1, 2, 1), ("input",)),
         Node("cat", Concat(), ("conv1", "conv2", "conv1")),
-        Node("conv3", Conv2d(8, 3, 1), "cat"),
+        Node("conv3", Conv2d(8, 3, 1), ("cat",)),
         Node("wide", Concat(-1), ("conv1", "conv3")),
-        Node("flat", Flatten(), "wide"),
-        Node("fc", Linear(24, 2), "flat"),
+        Node("flat", Flatten(), ("wide",)),
+        Node("fc", Linear(24, 2), ("flat",)),
     ]
     return Model(nodes, (1, 2, 2))

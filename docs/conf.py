@@ -33,8 +33,9 @@ suppress_warnings = ["ref.citation"]  # a module may list what only its function
 # Tutorials live in ../tutorials, without outputs; the docs build runs them.
 
 
-def copy_tutorials(app: object, config: object) -> None:
-    """Copy the notebooks into the docs: Sphinx reads only what lies below its own folder."""
+def renew_sources(app: object, config: object) -> None:
+    """Copy the notebooks, since Sphinx reads only what lies below its folder; drop old pages."""
+    shutil.rmtree(DOCS / "api" / "generated", ignore_errors=True)  # names may have gone
     target = DOCS / "tutorials"
     for old in target.glob("*.ipynb"):
         old.unlink()
@@ -65,7 +66,7 @@ def mend_references(
 
 
 def setup(app: Any) -> None:
-    app.connect("config-inited", copy_tutorials)
+    app.connect("config-inited", renew_sources)
     # before numpydoc, which renames the references of each docstring
     app.connect("autodoc-process-docstring", mend_references, priority=1)
     app.add_lexer("hex", TextLexer)

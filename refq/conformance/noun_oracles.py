@@ -8,6 +8,7 @@ and compared to a bound; every other noun must agree in every bit.
 """
 
 import itertools
+import math
 import struct
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -36,7 +37,29 @@ def _meaning(form: formats.Format, code: int) -> Any:
     if isinstance(form, formats.NativeFloat):
         letters = {16: "e", 32: "f", 64: "d"}
         return struct.unpack(f"<{letters[form.bits]}", code.to_bytes(form.bits // 8, "little"))[0]
+    if isinstance(form, formats.Minifloat):
+        return _minifloat(form, code)
+    if isinstance(form, formats.PowersOfTwo):
+        return math.nan if code == (1 << form.bits) - 1 else 2.0 ** (code - form.bias)
     return code if form.is_integer else form.levels[code]  # type: ignore[attr-defined]
+
+
+def _minifloat(form: formats.Minifloat, code: int) -> float:
+    """Read the fields of a code; the specials are counted from the end."""
+    sign, rest = divmod(code, 1 << (form.bits - 1))
+    field, mantissa = divmod(rest, 1 << form.mantissa_bits)
+    from_end = (1 << (form.bits - 1)) - 1 - rest - (form.nans == "all_ones")
+    if form.nans == "ieee" and field == (1 << form.exponent_bits) - 1:
+        magnitude = math.nan if mantissa else math.inf
+    elif from_end < 0 or (form.nans == "minus_zero" and sign and not rest):
+        return math.nan
+    elif form.infinities and form.nans != "ieee" and from_end == 0:
+        magnitude = math.inf
+    else:
+        whole = 1.0 if field else 0.0
+        fraction = whole + mantissa / (1 << form.mantissa_bits)
+        magnitude = fraction * 2.0 ** (max(field, 1) - form.bias)
+    return -magnitude if sign else magnitude
 
 
 def _generated(node: Any, parts: Parts) -> NDArray[Any]:

@@ -110,6 +110,11 @@ class Encoding(ABC):
         dict of str to Encoding
             Empty for a leaf.
         """
+        return dict(self._named_parts)
+
+    @cached_property
+    def _named_parts(self) -> dict[str, "Encoding"]:
+        # asked for at every decode and every step of training; a frozen node answers once
         found: dict[str, Encoding] = {}
         for f in fields(self):
             value = getattr(self, f.name)

@@ -19,8 +19,8 @@ _NAMES = {
     "encodings": "Encoding DenseEncoding GeneratedEncoding ScaledEncoding CodebookEncoding "
     "ConcatenatedEncoding SummedEncoding FactoredEncoding MaskedEncoding dense from_codes "
     "entropy_code Method Codec Cast",
-    "scalar": "AffineQuantizer LevelQuantizer RangeMethod MinMaxRange PercentileRange "
-    "MeanSquaredErrorRange EntropyRange",
+    "scalar": "AffineQuantizer LevelQuantizer BlockScaledQuantizer RangeMethod MinMaxRange "
+    "PercentileRange MeanSquaredErrorRange EntropyRange",
     "vector": "KMeansQuantizer ProductQuantizer",
     "lowrank": "SVDFactorizer",
     "pruning": "MagnitudePruner FilterPruner",
@@ -28,8 +28,8 @@ _NAMES = {
     "report": "summarize",
 }
 _PACKAGES = (
-    "core formats codings numerics encodings ops scalar vector lowrank pruning nn passes training "
-    "report zoo conformance"
+    "core formats codings numerics encodings layouts ops scalar vector lowrank pruning nn passes "
+    "training report zoo interop conformance"
 )
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 _MODULES = {name: name for name in _PACKAGES.split()} | {"semantics": "core.semantics"}

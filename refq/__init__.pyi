@@ -4,6 +4,8 @@ from . import (
     core as core,
     encodings as encodings,
     formats as formats,
+    interop as interop,
+    layouts as layouts,
     lowrank as lowrank,
     nn as nn,
     numerics as numerics,
@@ -71,6 +73,7 @@ from .pruning import (
 from .report import summarize as summarize
 from .scalar import (
     AffineQuantizer as AffineQuantizer,
+    BlockScaledQuantizer as BlockScaledQuantizer,
     EntropyRange as EntropyRange,
     LevelQuantizer as LevelQuantizer,
     MeanSquaredErrorRange as MeanSquaredErrorRange,

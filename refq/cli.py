@@ -185,7 +185,7 @@ def _compress(arguments: argparse.Namespace) -> None:
     made = [] if arguments.out is None else prepare_folder(arguments.out)
     try:
         model, data = zoo.load(name)
-        outcome = run_plans(name, model, data, plans, arguments.seed, _progress)
+        outcome = run_plans(name, model, data, plans, arguments.seed, _progress(len(plans)))
         if arguments.out is not None:
             outcome.write(arguments.out)
             made = []
@@ -233,13 +233,17 @@ class _Rival:
         return zoo.load_rival(self.model)
 
 
-def _progress(plans: list[Any]) -> Any:
+def _progress(total: int) -> Callable[[Iterable[Any]], Iterable[Any]]:
     from tqdm import tqdm
 
-    bar = tqdm(plans, disable=not sys.stderr.isatty(), file=sys.stderr, leave=False, unit="plan")
-    for plan in bar:
-        bar.set_description(plan.name)
-        yield plan
+    def shown(rows: Iterable[Any]) -> Iterable[Any]:
+        quiet = not sys.stderr.isatty()
+        bar = tqdm(rows, total=total, disable=quiet, file=sys.stderr, leave=False, unit="plan")
+        for row in bar:
+            bar.set_description(row.name)
+            yield row
+
+    return shown
 
 
 def _remarks(report: Any, n_images: int) -> Iterable[str]:

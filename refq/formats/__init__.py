@@ -3,6 +3,7 @@
 from .format import Format
 from .integers import Integer
 from .level_tables import LevelTable, normal_float_levels
+from .minifloats import Minifloat, PowersOfTwo, SmallFloat
 from .native_floats import NativeFloat
 from .registry import FORMATS, get
 
@@ -11,7 +12,10 @@ __all__ = [
     "Format",
     "Integer",
     "LevelTable",
+    "Minifloat",
     "NativeFloat",
+    "PowersOfTwo",
+    "SmallFloat",
     "get",
     "normal_float_levels",
 ]

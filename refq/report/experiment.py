@@ -14,10 +14,12 @@ inside the target, reads every ``.refq`` file back, and only then moves file aft
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
+
+from numpy.typing import NDArray
 
 from ..core.errors import FormatError, RefqError
 from ..encodings import Method
@@ -31,7 +33,7 @@ from .figures import png
 from .machine import one_blas_thread, versions
 from .page import html_page
 from .plots import RIVAL, layers, pareto
-from .results import Report, measure
+from .results import PlanResult, Report, measure
 
 __all__ = ["MappingPlan", "Outcome", "PlanLike", "file_name", "prepare_folder", "run_plans"]
 
@@ -201,7 +203,7 @@ def run_plans(
     seed : int
         Handed to every plan.
     progress : callable
-        Wraps the list of plans: `tqdm`, or nothing.
+        Wraps the iterable of finished plans, each with a ``name``: `tqdm`, or nothing.
 
     Returns
     -------
@@ -215,7 +217,8 @@ def run_plans(
 
     Notes
     -----
-    BLAS gets one thread meanwhile: see `refq.report.machine.one_blas_thread`.
+    Two plans run at a time, each in a process of its own with one BLAS thread: see
+    `refq.report.machine.one_blas_thread`. One process or two give the same bits.
     """
     with one_blas_thread():
         return _run_plans(name, model, data, plans, seed, progress)
@@ -239,18 +242,48 @@ def _run_plans(
         float_macs=total_macs(model),
     )
     outcome = Outcome(report, description=getattr(data, "description", ""))
-    for plan in progress(list(plans)):
+    listed = list(plans)
+    rows = {row.name: row for row in progress(_rows(listed, model, data, seed, logits))}
+    for plan in listed:
+        row = rows[plan.name]
+        report.plans.append(row.result)
+        outcome.contents[file_name(plan.name)] = row.content
+        outcome.ledgers[plan.name] = row.ledger
+        outcome.sentences[plan.name] = plan.sentence
+    return outcome
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What one plan gave."""
+
+    name: str
+    result: PlanResult
+    content: bytes
+    ledger: list[Entry]
+
+
+def _rows(
+    plans: list[PlanLike], model: Model, data: Any, seed: int, logits: NDArray[Any]
+) -> Iterator[_Row]:
+    """Yield the plans' rows as they are finished; two plans run at a time where there are cores."""
+    from joblib import Parallel, cpu_count, delayed
+
+    jobs = min(2, len(plans), cpu_count())
+    # the last plan of the table is the longest: it starts first
+    calls = [delayed(_row)(plan, model, data, seed, logits) for plan in reversed(plans)]
+    yield from Parallel(n_jobs=jobs, return_as="generator_unordered")(calls)
+
+
+def _row(plan: PlanLike, model: Model, data: Any, seed: int, logits: NDArray[Any]) -> _Row:
+    with one_blas_thread():
         try:
             after, shown = _built(plan, model, data, seed)
             result = measure(plan.name, after, model, data, shown=shown, logits=logits)
         except RefqError as error:
             raise type(error)(f"plan {plan.name!r}: {error}") from error
-        file = file_name(plan.name)
-        report.plans.append(replace(result, file=file))
-        outcome.contents[file] = to_bytes(after)
-        outcome.ledgers[plan.name] = ledger(model, after, shown)
-        outcome.sentences[plan.name] = plan.sentence
-    return outcome
+        named = replace(result, file=file_name(plan.name))
+        return _Row(plan.name, named, to_bytes(after), ledger(model, after, shown))
 
 
 def _built(plan: PlanLike, model: Model, data: Any, seed: int) -> tuple[Model, Model | None]:

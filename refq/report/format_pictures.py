@@ -3,7 +3,8 @@
 Conventions
 -----------
 A format of up to five bits is listed code by code; a wider one by its ends, its steps and how its
-values spread over the number line.
+values spread over the number line. A float shows its fields: s the sign, e the exponent, m the
+mantissa, the highest bit first.
 """
 
 import math
@@ -67,7 +68,7 @@ def _values(form: formats.Format) -> NDArray[np.float64]:
     """Return the distinct finite values, ascending."""
     with np.errstate(invalid="ignore"):
         values = form.values.astype(np.float64)
-    return np.unique(values[np.isfinite(values)])
+    return np.unique(values[np.isfinite(values)] + 0.0)  # one zero: not -0
 
 
 def format_picture(name: str) -> str:
@@ -110,6 +111,7 @@ def _lines(form: formats.Format) -> Iterator[str]:
     least, greatest, step, count = _ends(form)
     ends = f"from {_short(least)} to {_short(greatest)}"
     yield f"{form.name}: {form.bits} bits, {count} values {ends}"
+    yield from _fields(form)
     if form.bits > 16:
         yield f"smallest step {step:.7g}"
         return
@@ -125,10 +127,55 @@ def _lines(form: formats.Format) -> Iterator[str]:
     yield from _number_line(_values(form))
 
 
+def _fields(form: formats.Format) -> Iterator[str]:
+    """Yield where a float's fields are, what they mean, and which codes mean something else."""
+    if isinstance(form, formats.PowersOfTwo):
+        yield f"fields: {'e' * form.bits}, meaning 2^(e - {form.bias})"
+        yield f"NaN: {'1' * form.bits}; neither zero nor sign"
+    elif isinstance(form, (formats.Minifloat, formats.NativeFloat)):
+        e, m, bias = _widths(form)
+        yield f"fields: {_split('s' + 'e' * e + 'm' * m, e)}"
+        fraction = f"m/{1 << m}" if m <= 10 else f"m/2^{m}"
+        one, none = (f"(1 + {fraction})", f" * {fraction}") if m else ("1", " * 0")
+        yield f"e > 0: (-1)^s * 2^(e - {bias}) * {one};  e = 0: (-1)^s * 2^{1 - bias}{none}"
+        yield "; ".join(_specials(form, e, m))
+
+
+def _widths(form: formats.Minifloat | formats.NativeFloat) -> tuple[int, int, int]:
+    """Return the bits of exponent and mantissa, and the bias."""
+    if isinstance(form, formats.Minifloat):
+        return form.exponent_bits, form.mantissa_bits, form.bias
+    e = {16: 5, 32: 8, 64: 11}[form.bits]
+    return e, form.bits - 1 - e, (1 << (e - 1)) - 1
+
+
+def _split(pattern: str, exponent_bits: int) -> str:
+    """Return a pattern with a space between its fields."""
+    fields = (pattern[0], pattern[1 : 1 + exponent_bits], pattern[1 + exponent_bits :])
+    return " ".join(filter(None, fields))
+
+
+def _specials(form: formats.Minifloat | formats.NativeFloat, e: int, m: int) -> Iterator[str]:
+    if isinstance(form, formats.NativeFloat) or form.nans == "ieee":
+        yield f"infinity: s {'1' * e} {'0' * m if m <= 10 else 'm = 0'}"
+        yield f"NaN: s {'1' * e}, m > 0"
+        return
+    if form.infinities:
+        code = form.special_codes["infinity"]
+        yield f"infinity: {_split(f's{code:0{e + m}b}', e)}"
+    if form.nans == "minus_zero":
+        yield f"NaN: {_split('1' + '0' * (e + m), e)}, where -0 would be"
+    elif form.nans == "all_ones":
+        yield f"NaN: {_split('s' + '1' * (e + m), e)}"
+    if not form.infinities:
+        yield "no infinity" if form.nans != "none" else "neither infinity nor NaN"
+
+
 def _listing(form: formats.Format) -> str:
     rows = []
     for pattern, value in enumerate(form.values.tolist()):
-        shown = "-" if math.isnan(value) else f"{value:.7g}"  # NaN: there is no such code
+        no_code = math.isnan(value) and isinstance(form, formats.LevelTable)
+        shown = "-" if no_code else f"{value:.7g}"
         rows.append((str(pattern), f"{pattern:0{form.bits}b}", shown))
     return text_table(("code", "bits", "value"), rows, left=())
 

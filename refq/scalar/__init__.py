@@ -1,6 +1,7 @@
 """Methods that code one number at a time."""
 
 from .affine import AffineQuantizer, affine_bound
+from .block_scaled import SCALE_RULES, BlockScaledQuantizer, scale_exponent
 from .clipping import EntropyRange, MeanSquaredErrorRange
 from .levels import LevelQuantizer
 from .ranges import MinMaxRange, PercentileRange, RangeMethod
@@ -16,8 +17,10 @@ from .schemes import (
 )
 
 __all__ = [
+    "SCALE_RULES",
     "SCHEMES",
     "AffineQuantizer",
+    "BlockScaledQuantizer",
     "EntropyRange",
     "LevelQuantizer",
     "MeanSquaredErrorRange",
@@ -30,6 +33,7 @@ __all__ = [
     "format_of",
     "has_zero_point",
     "is_symmetric",
+    "scale_exponent",
     "scale_of",
     "zero_point_of",
 ]

@@ -122,6 +122,6 @@ def architecture(name: str) -> Model:
     Examples
     --------
     >>> architecture("digits").n_parameters
-    44362
+    44354
     """
     return ARCHITECTURES[check_choice(name, "name", ARCHITECTURES)]()

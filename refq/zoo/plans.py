@@ -110,7 +110,7 @@ def _combined(model: Model, data: Dataset, random_state: int) -> Model:
     """Deep Compression: prune in three steps, share by k-means, retrain, entropy-code."""
     taught = lesson(model, data.train.X)
     held = model
-    for step, (sparsity, epochs) in enumerate(((0.62, 1), (0.85, 2), (0.88, 3))):
+    for step, (sparsity, epochs) in enumerate(((0.62, 1), (0.8, 1), (0.88, 5))):
         plain = held.replace({k: _array(v) for k, v in held.parameters().items()})
         pruners: dict[str, Method] = {
             # the few weights that read the image carry more than their share

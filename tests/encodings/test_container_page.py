@@ -267,6 +267,29 @@ def table(heading):
     return [[c.strip() for c in row.strip("|").split("|")] for row in rows[2:] if row]
 
 
+SMALL_FLOATS = "| name | E | M | bias | infinity | NaN |"
+
+
+@pytest.mark.parametrize("row", table(SMALL_FLOATS), ids=lambda row: row[0].strip("`"))
+def test_small_floats_mean_what_the_page_says(row):
+    from refq import formats
+
+    form = formats.get(row[0].strip("`"))
+    E, M, bias = map(int, row[1:4])
+    first, _, last = re.match(r"none|(\w\w) to (\w\w)|(\w\w)", row[5])[0].partition(" to ")
+    nans = range(0) if first == "none" else range(int(first, 16), int(last or first, 16) + 1)
+    for code, value in enumerate(form.values.tolist()):
+        sign, rest = divmod(code, 1 << (E + M))
+        e, m = divmod(rest, 1 << M)
+        want = 2.0 ** (e - bias) * (1 + m / 2**M) if e else 2.0 ** (1 - bias) * m / 2**M
+        if rest in nans or ("80 instead" in row[5] and code == 0x80):
+            assert math.isnan(value)
+        else:
+            want = math.inf if row[4] != "none" and rest == int(row[4], 16) else want
+            assert value == (-want if sign else want)
+            assert math.copysign(1, value) == (-1 if sign else 1)
+
+
 def test_the_tables_agree_with_the_code():
     import refq.nn as nn
     from refq import codings, formats
@@ -279,11 +302,13 @@ def test_the_tables_agree_with_the_code():
     assert nouns == own
     assert all(f"**{name}**" in PAGE for name in codings.CODINGS)
     assert all(f"`{rule}`" in PAGE for rule in RULES)
-    assert {n for n in formats.FORMATS if not re.match(r"u?int|float", n)} == {
+    assert {n for n in formats.FORMATS if not re.match(r"u?int|b?float", n)} == {
         "nf4",
         "binary",
         "ternary",
     }
+    small = {f"`{n}`" for n, f in formats.FORMATS.items() if isinstance(f, formats.Minifloat)}
+    assert {row[0] for row in table(SMALL_FLOATS)} | {"`bfloat16`"} == small
     limits = dict(table("| what | at most |"))
     assert list(limits.values()) == [
         f"2^{container.MAX_FILE_BYTES.bit_length() - 1} bytes",

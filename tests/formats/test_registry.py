@@ -9,7 +9,7 @@ from refq.core.errors import RangeError
 
 def test_names_are_the_formats_own():
     assert all(name == form.name for name, form in formats.FORMATS.items())
-    assert len(formats.FORMATS) == 2 * 18 + 3 + 3
+    assert len(formats.FORMATS) == 2 * 18 + 3 + 11 + 3
 
 
 def test_a_format_passes_through():
@@ -20,7 +20,7 @@ def test_a_format_passes_through():
 
 @pytest.mark.parametrize("name", ["int17", "", "INT8", 8, None, ["int8"]])
 def test_an_unknown_name_lists_what_there_is(name):
-    with pytest.raises(RangeError, match="is unknown; there are binary, float16"):
+    with pytest.raises(RangeError, match="is unknown; there are bfloat16, binary, float16"):
         formats.get(name)
 
 
@@ -32,6 +32,6 @@ def test_what_every_format_promises(form):
     assert form.decode(empty).dtype == form.value_dtype
     assert 8 * form.dtype.itemsize >= form.bits
     assert form.is_integer == (form.dtype == form.value_dtype and "float" not in form.name)
-    zero = form.encode(np.zeros(2))
+    zero = form.encode(np.zeros(2))  # where there is no zero, the value next to it
     assert form.to_patterns(zero).dtype.kind == "u"
     np.testing.assert_array_equal(form.from_patterns(form.to_patterns(zero)), zero)

@@ -39,3 +39,36 @@ def test_the_table_has_a_line_for_every_format():
 def test_an_unknown_format_is_an_error():
     with pytest.raises(RangeError, match="float3"):
         format_picture("float3")
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        (
+            "float8_e4m3fn",
+            [
+                "float8_e4m3fn: 8 bits, 253 values from -448 to 448",
+                "fields: s eeee mmm",
+                "e > 0: (-1)^s * 2^(e - 7) * (1 + m/8);  e = 0: (-1)^s * 2^-6 * m/8",
+                "NaN: s 1111 111; no infinity",
+            ],
+        ),
+        ("float8_e5m2", ["infinity: s 11111 00; NaN: s 11111, m > 0"]),
+        ("float8_e5m2fnuz", ["NaN: 1 00000 00, where -0 would be; no infinity"]),
+        ("float6_e2m3fn", ["neither infinity nor NaN", ""]),
+        ("float8_e8m0fnu", ["fields: eeeeeeee, meaning 2^(e - 127)"]),
+        ("bfloat16", ["fields: s eeeeeeee mmmmmmm"]),
+        ("float32", ["fields: s eeeeeeee " + 23 * "m"]),
+        ("float64", ["fields: s " + 11 * "e" + " " + 52 * "m"]),
+    ],
+)
+def test_floats_show_their_fields(name, lines):
+    shown = format_picture(name).splitlines()
+    start = shown.index(lines[0])
+    assert shown[start : start + len(lines)] == lines
+
+
+def test_e2m1_is_listed_code_by_code():
+    rows = [line.split() for line in format_picture("float4_e2m1fn").splitlines()]
+    assert ["5", "0101", "3"] in rows
+    assert ["15", "1111", "-6"] in rows

@@ -1,6 +1,17 @@
 """Planted mistakes, each of which a law must kill."""
 
-from . import edges, estimators, gradients, kernels, methods, models, nouns, optimality, sizes
+from . import (
+    edges,
+    estimators,
+    gradients,
+    kernels,
+    layouts,
+    methods,
+    models,
+    nouns,
+    optimality,
+    sizes,
+)
 from .registry import MUTANTS, Mutant, mutants_of, plant, plant_function, register, survives
 
 __all__ = [
@@ -10,6 +21,7 @@ __all__ = [
     "estimators",
     "gradients",
     "kernels",
+    "layouts",
     "methods",
     "models",
     "mutants_of",

@@ -1,0 +1,5 @@
+"""Other people's bytes: read to nouns, written back alike."""
+
+from . import gguf
+
+__all__ = ["gguf"]

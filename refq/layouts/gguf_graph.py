@@ -1,0 +1,205 @@
+"""From the fields of GGUF blocks to nouns, and back.
+
+Equation
+--------
+``scale * (elements - zero_point) + offset``; in super-blocks scale and offset are themselves
+``d * codes``. The file keeps ``dmin`` and subtracts; the graph keeps ``-dmin`` and adds, which
+rounds alike.
+"""
+
+from math import prod
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import FormatError
+from ..encodings import (
+    CodebookEncoding,
+    DenseEncoding,
+    Encoding,
+    GeneratedEncoding,
+    ScaledEncoding,
+    dense,
+)
+from .gguf_block import BlockType, Fields
+
+__all__ = ["fields_from", "graph_of"]
+
+Shape = tuple[int, ...]
+
+_SIGN = np.uint16(0x8000)
+
+
+def _integers(codes: NDArray[Any], bits: int, low: int) -> DenseEncoding:
+    if low == 0:
+        return DenseEncoding(codes.astype(np.uint8), f"uint{bits}")
+    return DenseEncoding((codes.astype(np.int16) + low).astype(np.int8), f"int{bits}")
+
+
+def _patterns(leaf: DenseEncoding, low: int) -> NDArray[np.uint8]:
+    return (leaf.codes.astype(np.int16) - low).astype(np.uint8)
+
+
+def _table_leaf(table: tuple[float, ...]) -> DenseEncoding:
+    small = all(isinstance(v, int) for v in table)
+    return dense(np.array(table).reshape(1, -1, 1), "int8" if small else "float32")
+
+
+def _indices(codes: NDArray[Any], bits: int, table: tuple[float, ...], shape: Shape) -> Encoding:
+    leaf = DenseEncoding(codes.reshape(-1, 1), f"uint{bits}")
+    return CodebookEncoding(leaf, _table_leaf(table), shape)
+
+
+def _block_shape(shape: Shape, size: int) -> Shape:
+    return (1,) * (len(shape) - 1) + (size,)
+
+
+def graph_of(kind: BlockType, fields: Fields, shape: Shape) -> ScaledEncoding:
+    """Return the graph of nouns that fields stand for.
+
+    Parameters
+    ----------
+    kind : BlockType
+        Of the fields.
+    fields : dict of str to ndarray
+        As `BlockType.split` gives them.
+    shape : tuple of int
+        Of the decoded array; the last axis a multiple of the block.
+
+    Returns
+    -------
+    ScaledEncoding
+        Decodes as ggml does.
+
+    Examples
+    --------
+    >>> from .gguf_simple import SIMPLE
+    >>> kind = SIMPLE["Q8_0"]
+    >>> graph_of(kind, kind.split(np.zeros((1, 34), np.uint8)), (1, 32)).stored_bits
+    272
+    """
+    codes = fields["codes"].reshape(shape)
+    elements: Encoding
+    if kind.table is not None:
+        elements = _indices(codes, kind.bits, kind.table, shape)
+    else:
+        elements = _integers(codes, kind.bits, kind.low)
+    blocks = (*shape[:-1], shape[-1] // kind.size)
+    scale, offset = _parameters(kind, fields, blocks)
+    zero = GeneratedEncoding("ones", blocks) if kind.zero_point else None
+    size = kind.sub_size or kind.size
+    return ScaledEncoding(elements, scale, _block_shape(shape, size), zero, offset)
+
+
+def _parameters(kind: BlockType, fields: Fields, blocks: Shape) -> tuple[Encoding, Encoding | None]:
+    """Return scale and offset, which are codes times a float16 in super-blocks."""
+    d = fields["scale"].reshape(blocks)
+    if kind.scale_table is not None:
+        return _indices(d, 8, kind.scale_table, blocks), None
+    scale: Encoding = DenseEncoding(d, "float16")
+    if kind.sub_size is None:
+        found = DenseEncoding(fields["offset"].reshape(blocks), "float16") if kind.offset else None
+        return scale, found
+    per_block = kind.size // kind.sub_size
+    groups = (*blocks[:-1], blocks[-1] * per_block)
+    size = _block_shape(blocks, per_block)
+    s = _integers(fields["scale_codes"].reshape(groups), kind.scale_bits, kind.scale_low)
+    if not kind.offset:
+        return ScaledEncoding(s, scale, size), None
+    m = _integers(fields["offset_codes"].reshape(groups), kind.scale_bits, 0)
+    negative = DenseEncoding(fields["offset"].reshape(blocks) ^ _SIGN, "float16")
+    return ScaledEncoding(s, scale, size), ScaledEncoding(m, negative, size)
+
+
+def fields_from(kind: BlockType, encoding: Encoding) -> Fields:
+    """Return the fields that a graph stands for: the inverse of `graph_of`.
+
+    Parameters
+    ----------
+    kind : BlockType
+        Which one is written.
+    encoding : Encoding
+        A graph as `graph_of` makes it; its leaves may be under any coding.
+
+    Returns
+    -------
+    dict of str to ndarray
+        As `BlockType.join` takes them.
+
+    Raises
+    ------
+    FormatError
+        If the graph has another form: a part, a format, a block shape or a table differs.
+
+    Examples
+    --------
+    >>> from .gguf_simple import SIMPLE
+    >>> from ..encodings import dense
+    >>> fields_from(SIMPLE["Q8_0"], dense([1.0], "float16"))
+    Traceback (most recent call last):
+    refq.core.errors.FormatError: a DenseEncoding of shape (1,) is no Q8_0: it must be \
+ScaledEncoding
+    """
+    if not isinstance(encoding, ScaledEncoding):
+        _refuse(kind, encoding, "it must be ScaledEncoding")
+    shape = encoding.shape
+    if not shape or shape[-1] % kind.size:
+        _refuse(kind, encoding, f"the last axis must be a multiple of {kind.size}")
+    blocks = (*shape[:-1], shape[-1] // kind.size)
+    template = graph_of(kind, _zeros(kind, prod(blocks)), shape)
+    _check_alike(kind, encoding, template, "")
+    return _collect(kind, encoding, prod(blocks))
+
+
+def _zeros(kind: BlockType, n: int) -> Fields:
+    return kind.split(np.zeros((n, kind.nbytes), np.uint8))
+
+
+def _check_alike(kind: BlockType, got: Encoding, want: Encoding, path: str) -> None:
+    """Compare two graphs part by part, codes aside."""
+    where = path or "the encoding"
+    if type(got) is not type(want) or got.shape != want.shape:
+        _refuse(kind, got, f"{where} must be {type(want).__name__} of shape {want.shape}")
+    mine, theirs = dict(got.config()), dict(want.config())
+    mine.pop("coding", None), theirs.pop("coding", None)
+    if isinstance(got, DenseEncoding) and isinstance(want, DenseEncoding):
+        mine, theirs = {"format": got.format}, {"format": want.format}
+    if mine != theirs or set(got.parts()) != set(want.parts()):
+        _refuse(kind, got, f"{where} must have {theirs} and the parts {sorted(want.parts())}")
+    if path.endswith("codebook") and not np.array_equal(got.decode(), want.decode()):
+        _refuse(kind, got, f"{where} must be the type's own table")
+    for name, part in want.parts().items():
+        _check_alike(kind, got.parts()[name], part, f"{path}.{name}" if path else name)
+
+
+def _refuse(kind: BlockType, got: Encoding, why: str) -> NoReturn:
+    raise FormatError(f"a {type(got).__name__} of shape {got.shape} is no {kind.name}: {why}")
+
+
+def _codes_of(part: Encoding | None) -> DenseEncoding:
+    """Return the leaf of codes in a part that was compared with the template."""
+    while not isinstance(part, DenseEncoding):
+        if isinstance(part, CodebookEncoding):
+            part = part.codes
+        elif isinstance(part, ScaledEncoding):
+            part = part.elements
+        else:
+            raise FormatError(f"{part} holds no codes")
+    return part
+
+
+def _collect(kind: BlockType, encoding: ScaledEncoding, n: int) -> Fields:
+    elements, scale, offset = encoding.elements, encoding.scale, encoding.offset
+    groups = kind.size // (kind.sub_size or kind.size)
+    found: Fields = {"codes": _patterns(_codes_of(elements), kind.low).reshape(n, kind.size)}
+    if isinstance(scale, ScaledEncoding):
+        found["scale_codes"] = _patterns(_codes_of(scale), kind.scale_low).reshape(n, groups)
+        scale = scale.scale
+    found["scale"] = _codes_of(scale).codes.reshape(n, 1)
+    if isinstance(offset, ScaledEncoding):
+        found["offset_codes"] = _patterns(_codes_of(offset), 0).reshape(n, groups)
+        found["offset"] = _codes_of(offset.scale).codes.reshape(n, 1) ^ _SIGN
+    elif offset is not None:
+        found["offset"] = _codes_of(offset).codes.reshape(n, 1)
+    return found

@@ -86,9 +86,9 @@ def _fashion() -> Model:
 def _fashion_rival() -> Model:
     """Return a dense network for (1, 28, 28) without a fat to trim."""
     nodes: list[Node] = []
-    held = _chain(nodes, "input", *_block(1, 1, 8), ("pool1", MaxPool(2)))
-    held = _chain(nodes, held, *_block(2, 8, 12, stride=2), *_block(3, 12, 15, stride=2))
-    _chain(nodes, held, ("pool3", GlobalAvgPool()), ("fc", Linear(15, 10)))
+    held = _chain(nodes, "input", *_block(1, 1, 10), ("pool1", MaxPool(2)))
+    held = _chain(nodes, held, *_block(2, 10, 15, stride=2), *_block(3, 15, 17, stride=2))
+    _chain(nodes, held, ("pool3", GlobalAvgPool()), ("fc", Linear(17, 10)))
     return Model(nodes, (1, 28, 28))
 
 

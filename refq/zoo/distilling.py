@@ -34,7 +34,7 @@ from ..training import Adam, Cosine, fit, shifted
 
 __all__ = ["Lesson", "distill", "lesson"]
 
-MOST = 12_000  #: a lesson has about this many examples
+MOST = 40_000  #: a lesson has at most this many examples
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def _silence(stream: Any) -> None:
 def _one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror}"
+        return f"{where}{error.strerror}; name a place that exists and may be written"
     return " ".join(str(error).split())
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..encodings.container import write_atomically
 from ..nn import Model
 from ..training import Adam, Cosine, History, fit, shift_images
 from .architectures import ARCHITECTURES, architecture
@@ -96,7 +97,7 @@ def main(argv: list[str] | None = None) -> int:
     int
         0.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     parser = argparse.ArgumentParser(prog="python -m refq.zoo.train", description=__doc__)
     parser.add_argument("name", choices=sorted(ARCHITECTURES))
@@ -119,7 +120,7 @@ def main(argv: list[str] | None = None) -> int:
         "final_loss": f"{history.losses[-1]:.6f}",
         "test_accuracy": f"{_accuracy(model, data.test.X, data.test.y):.4f}",
     }
-    save_file(tensors, args.to / f"{args.name}.safetensors", metadata=notes)
+    write_atomically(args.to / f"{args.name}.safetensors", save(tensors, metadata=notes))
     sys.stderr.write(f"{notes}\n")
     return 0
 

@@ -34,8 +34,9 @@ from ..core.checks import (
     shown,
 )
 from ..core.errors import DTypeError, RangeError, ShapeError
+from ..core.quantize_rule import QuantizeRule, sum_to_float32
 from ..core.rounding import NAN_POLICIES
-from ..core.semantics import ONNX, QuantizeRule, Semantics, sum_to_float32
+from ..core.semantics import ONNX, Semantics
 from ..core.twins import jit_enabled, kernel, subroutine
 from ..formats import Format, Integer
 from ..formats import get as get_format
@@ -322,7 +323,7 @@ def quantize_linear(
     s = _checked_scale(scale, a.dtype)
     z = check_zero_point(zero_point, target.low, target.high)
     _check_alike(s, z)
-    rule = semantics.quantize
+    rule = semantics.quantize_rule(0 if s.size == 1 else s.ndim)
     policy = rule.nan if nan is None else check_choice(nan, "nan", NAN_POLICIES)
     spread = _spread(s, a.shape, axis, block_size, "scale")
     spread_z = _spread(z, a.shape, axis, block_size, "zero_point")

@@ -36,8 +36,10 @@ from ..core.fixed_point import (
     multiply_rounding_once,
     multiply_rounding_twice,
 )
+from ..core.quantize_rule import WIDE
+from ..core.requantize_rule import RequantizeRule
 from ..core.rounding import saturate
-from ..core.semantics import ONNX, WIDE, RequantizeRule, Semantics
+from ..core.semantics import ONNX, Semantics
 from ..core.twins import kernel, subroutine
 from ..formats import Format
 from .axes import along_axis, channel_view

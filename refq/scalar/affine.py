@@ -47,7 +47,7 @@ from numpy.typing import NDArray
 
 from .. import formats
 from ..core.granularity import Granularity, PerAxis, PerGroup, PerTensor, expand
-from ..core.semantics import QuantizeRule
+from ..core.quantize_rule import QuantizeRule
 from ..encodings import Cast, DenseEncoding, Encoding, Method, ScaledEncoding, stored_scale
 from ..encodings.legal import Choice, Legal, Of, Whole
 from .ranges import MinMaxRange, RangeMethod

@@ -12,6 +12,7 @@ from refq.conformance.strategies.tie_draws import SCALES, near_tie
 from refq.conformance.texts.onnx_integer import qlinear
 from refq.conformance.texts.onnx_quantization import quantize_linear, round_to_float
 from refq.core.errors import RangeError
+from refq.core.quantize_rule import sum_to_float32
 from refq.core.semantics import (
     ONNX,
     PRESETS,
@@ -20,7 +21,6 @@ from refq.core.semantics import (
     RequantizeRule,
     Semantics,
     get,
-    sum_to_float32,
 )
 from refq.formats import get as get_format
 

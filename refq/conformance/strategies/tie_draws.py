@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ...core.checks import check_choice, check_integer
 
-__all__ = ["SCALES", "near_tie", "near_tie_arrays", "near_ties"]
+__all__ = ["SCALES", "near_tie", "near_tie_arrays", "near_tie_grid", "near_ties"]
 
 #: halves and doubles are exact, the others are not: 1/3 and 0.1 in float32
 SCALES = (1.0, 0.5, 2.0, 1 / 3, 0.1, 0.9)
@@ -68,6 +68,42 @@ def near_tie(
     x = _rounded(exact, kind)
     for _ in range(abs(steps)):
         x = np.nextafter(x, kind(np.inf if steps > 0 else -np.inf))
+    return x
+
+
+def near_tie_grid(
+    scale: float, low: int, high: int, ulps: tuple[int, ...] = (-2, -1, 0, 1, 2)
+) -> NDArray[np.float32]:
+    """Return every near tie of one float32 scale: all codes, their midpoints, some ulps around.
+
+    Parameters
+    ----------
+    scale : float
+        The step; rounded to float32 first.
+    low, high : int
+        The inclusive range of codes, at most 17 bits; the midpoints below and above belong to it.
+    ulps : tuple of int
+        How many floats to move.
+
+    Returns
+    -------
+    ndarray of float32, shape (len(ulps) * (2 * (high - low) + 3),)
+        ``scale * k / 2`` for k in ``[2 low - 1, 2 high + 1]``, rounded once, moved. Finite.
+
+    Examples
+    --------
+    >>> near_tie_grid(1.0, 0, 1, ulps=(0,))
+    array([-0.5,  0. ,  0.5,  1. ,  1.5], dtype=float32)
+    """
+    halves = np.arange(2 * low - 1, 2 * high + 2) / 2.0
+    exact = np.float64(np.float32(scale)) * halves  # 24 + 18 bits: exact in float64
+    return np.concatenate([_moved(exact.astype(np.float32), step) for step in ulps])
+
+
+def _moved(x: NDArray[np.float32], ulps: int) -> NDArray[np.float32]:
+    """Return the floats so many places up, or down if negative."""
+    for _ in range(abs(ulps)):
+        x = np.nextafter(x, np.float32(np.inf if ulps > 0 else -np.inf))
     return x
 
 

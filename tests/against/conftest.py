@@ -1,0 +1,42 @@
+"""Peers run in a subprocess: some crash the interpreter, some switch denormal flushing on.
+
+A script in `runtimes/` reads arrays from its first argument and writes arrays to its second; the
+fixture `peer` calls it. A test under this folder names the packages that it needs in
+``pytest.mark.peers("onnxruntime", ...)`` and is skipped, by their names, where one is missing.
+"""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+RUNTIMES = Path(__file__).parent / "runtimes"
+
+collect_ignore = ["runtimes"]  # scripts for another process, no modules
+
+
+def pytest_runtest_setup(item):
+    for mark in (*item.iter_markers("peers"), *item.iter_markers("onnx_backend")):
+        missing = [name for name in mark.args if importlib.util.find_spec(name) is None]
+        if missing:
+            pytest.skip(f"needs {', '.join(missing)}: pip install -e '.[test,peers]'")
+
+
+@pytest.fixture(scope="session")
+def peer(tmp_path_factory):
+    """Return ``peer(script, **arrays) -> dict``: what a script of `runtimes/` answers."""
+
+    def run(script, **arrays):
+        folder = tmp_path_factory.mktemp(script)
+        np.savez(folder / "in.npz", **arrays)
+        command = [sys.executable, str(RUNTIMES / f"{script}.py"), "in.npz", "out.npz"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+        if done.returncode:
+            raise RuntimeError(f"{script} ended with {done.returncode}:\n{done.stderr[-3000:]}")
+        with np.load(folder / "out.npz") as found:
+            return dict(found)
+
+    return run

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 from .cast_rule import CastRule
 from .checks import check_choice
+from .elementwise_rule import ElementwiseRule
 from .errors import RangeError
 from .quantize_rule import QuantizeRule
 from .requantize_rule import RequantizeRule
@@ -31,6 +32,7 @@ __all__ = [
     "ONNX",
     "PRESETS",
     "CastRule",
+    "ElementwiseRule",
     "QuantizeRule",
     "RequantizeRule",
     "Semantics",
@@ -54,6 +56,8 @@ class Semantics:
         Accumulators to codes.
     cast : CastRule
         Numbers to codes without a scale.
+    elementwise : ElementwiseRule
+        Addition, multiplication, pooling, concatenation and activations on codes.
     accumulator : {"exact", "wrap"}
         "exact" refuses sums that could leave int32; "wrap" computes modulo 2^32.
     cpu : str
@@ -76,6 +80,7 @@ class Semantics:
     quantize_axis: QuantizeRule | None = None
     requantize: RequantizeRule = RequantizeRule()
     cast: CastRule = CastRule()
+    elementwise: ElementwiseRule = ElementwiseRule()
     accumulator: str = "exact"
     cpu: str = ""
 

@@ -6,6 +6,15 @@ from .elementwise import add_integer, clamp, relu
 from .linear_layer import linear
 from .matmul import matmul_integer, qlinear_matmul
 from .pooling import average_pool, global_average_pool, max_pool
+from .qlinear_elementwise import (
+    qlinear_add,
+    qlinear_concat,
+    qlinear_leaky_relu,
+    qlinear_multiply,
+    qlinear_sigmoid,
+    qlinear_softmax,
+)
+from .qlinear_pooling import qlinear_average_pool, qlinear_global_average_pool
 from .quantization import dequantize_linear, quantize_linear
 from .requantization import fixed_point_multiplier, requantize, requantize_fixed_point
 
@@ -23,8 +32,16 @@ __all__ = [
     "max_exact_k",
     "max_k",
     "max_pool",
+    "qlinear_add",
+    "qlinear_average_pool",
+    "qlinear_concat",
     "qlinear_conv",
+    "qlinear_global_average_pool",
+    "qlinear_leaky_relu",
     "qlinear_matmul",
+    "qlinear_multiply",
+    "qlinear_sigmoid",
+    "qlinear_softmax",
     "quantize_linear",
     "relu",
     "requantize",

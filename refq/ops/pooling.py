@@ -31,22 +31,85 @@ from ..core.fixed_point import divide_and_round
 from .matmul import check_operand
 from .windows import check_padding, check_pair, output_length
 
-__all__ = ["average_pool", "global_average_pool", "max_pool"]
+__all__ = [
+    "average_pool",
+    "check_images",
+    "global_average_pool",
+    "max_pool",
+    "pooling_windows",
+]
 
 Padding = tuple[int, int, int, int]
 
 
-def _images(q: ArrayLike) -> NDArray[Any]:
-    codes = check_operand(q, "q")
+def check_images(q: ArrayLike, name: str) -> NDArray[Any]:
+    """Return codes that are images.
+
+    Parameters
+    ----------
+    q : array_like of int8, uint8, int16 or uint16, shape (n, channels, height, width)
+        Codes.
+    name : str
+        How messages call them.
+
+    Returns
+    -------
+    ndarray
+        The codes.
+
+    Raises
+    ------
+    ShapeError
+        If there are not four axes.
+    DTypeError
+        If the dtype is another.
+
+    Examples
+    --------
+    >>> check_images(np.zeros((1, 1, 2, 2), np.int8), "x").shape
+    (1, 1, 2, 2)
+    """
+    codes = check_operand(q, name)
     if codes.ndim != 4:
-        raise ShapeError(f"q has shape {codes.shape}; (batch, channels, height, width) is needed")
+        raise ShapeError(
+            f"{name} has shape {codes.shape}; (batch, channels, height, width) is needed"
+        )
     return codes
 
 
-def _windows(
+def pooling_windows(
     x: NDArray[Any], size: tuple[int, int], steps: tuple[int, int], sides: Padding, fill: int
 ) -> NDArray[Any]:
-    """Return views of the padded windows: (n, channels, out_height, out_width, *size)."""
+    """Return views of the padded windows.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n, channels, height, width)
+        Images.
+    size, steps : pair of int
+        Of the windows, and from one to the next.
+    sides : four of int
+        Padding: top, left, bottom, right.
+    fill : int
+        What padding holds.
+
+    Returns
+    -------
+    ndarray, shape (n, channels, out_height, out_width, *size)
+        A view of the padded images.
+
+    Raises
+    ------
+    ShapeError
+        If padding is not below the window's size, or no window fits.
+
+    Examples
+    --------
+    >>> x = np.arange(4).reshape(1, 1, 2, 2)
+    >>> pooling_windows(x, (2, 2), (1, 1), (1, 0, 0, 0), 9)[0, 0, 0, 0]
+    array([[9, 9],
+           [0, 1]])
+    """
     top, left, bottom, right = sides
     for axis in (0, 1):
         if max(sides[axis], sides[axis + 2]) >= size[axis]:
@@ -101,10 +164,10 @@ def max_pool(
     array([[[[ 5,  7],
              [13, 15]]]], dtype=uint8)
     """
-    codes, size = _images(q), check_pair(kernel, "kernel")
+    codes, size = check_images(q, "q"), check_pair(kernel, "kernel")
     steps = size if stride is None else check_pair(stride, "stride")
     lowest = int(np.iinfo(codes.dtype).min)
-    windows = _windows(codes, size, steps, check_padding(padding), lowest)
+    windows = pooling_windows(codes, size, steps, check_padding(padding), lowest)
     return np.asarray(windows.max(axis=(4, 5)))
 
 
@@ -156,12 +219,12 @@ def average_pool(
     >>> average_pool(q, 2).item(), average_pool(q, 2, zero_point=1).item()
     (4, 3)
     """
-    codes, size = _images(q), check_pair(kernel, "kernel")
+    codes, size = check_images(q, "q"), check_pair(kernel, "kernel")
     steps = size if stride is None else check_pair(stride, "stride")
     sides, z = check_padding(padding), _code(zero_point, codes)
-    sums = _windows(codes.astype(np.int64) - z, size, steps, sides, 0).sum(axis=(4, 5))
+    sums = pooling_windows(codes.astype(np.int64) - z, size, steps, sides, 0).sum(axis=(4, 5))
     ones = np.ones((1, 1, *codes.shape[2:]), np.int64)
-    counts = _windows(ones, size, steps, sides, 0).sum(axis=(4, 5))
+    counts = pooling_windows(ones, size, steps, sides, 0).sum(axis=(4, 5))
     return (divide_and_round(sums, counts, rounding) + z).astype(codes.dtype)
 
 
@@ -202,7 +265,7 @@ def global_average_pool(
     ... ).item()
     (-4, -3)
     """
-    codes = _images(q)
+    codes = check_images(q, "q")
     z, count = _code(zero_point, codes), codes.shape[2] * codes.shape[3]
     if count == 0:
         raise ShapeError(f"q has shape {codes.shape}: the mean of no pixels is not defined")

@@ -17,18 +17,13 @@ field    bits       meaning
 kind     1          0 dense table, 1 sparse table
 width    3          bits of each length field below: 0 to 6, as few as the longest length needs
 last     `bits`     dense: the largest symbol; sparse: the number of symbols minus one
-table               see below
+table               the codeword lengths, see `refq.codings.symbol_tables`
 payload             the codewords of all codes in turn, each from its first bit (the root) on
 =======  =========  =====================================================================
 
-Dense table: ``last + 1`` lengths of `width` bits, of the symbols 0, 1, ..., `last`; 0 says that the
-symbol does not occur; the last one is not 0. Sparse table: ``last + 1`` symbols of `bits` bits,
-strictly ascending, then their lengths of `width` bits in the same order, none of them 0. The table
-is of the kind that takes fewer bits, dense if equal. One symbol alone: dense with ``width = 0``; no
-lengths and no payload follow, and `last` is the symbol.
-
-The lengths must fill the code space exactly: sum 2^-l = 1. A reader refuses any other table. It
-does not ask whether the lengths are the best ones for the payload.
+One symbol alone: dense with ``width = 0``; no lengths and no payload follow, and `last` is the
+symbol. The lengths must fill the code space exactly: sum 2^-l = 1. A reader refuses any other
+table. It does not ask whether the lengths are the best ones for the payload.
 
 References
 ----------
@@ -47,13 +42,12 @@ from ..core.errors import FormatError
 from ..core.twins import kernel
 from .bit_stream import BitReader, join_bits
 from .coding import Buffer, Coding, check_codes, check_size
-from .packing import pack
 from .prefix_codes import canonical_codes, code_lengths, length_tally
+from .symbol_tables import histogram, ranks_of, read_table, table_bits, write_table
 
 __all__ = ["HuffmanCoding", "read_stream", "stream_bits", "write_stream"]
 
-_DENSE, _SPARSE = 0, 1
-_HEAD = 1 + 3  #: bits of `kind` and `width`
+WIDTH_BITS = 3  #: of the table's field `width`
 
 
 def encode_ranks(
@@ -179,27 +173,6 @@ def decode_ranks_kernel(
     return out
 
 
-def _table_bits(kind: int, last: int, symbols: int, width: int, bits: int) -> int:
-    """Return the bits of a table with its head."""
-    body = (last + 1) * width if kind == _DENSE else symbols * (bits + width)
-    return _HEAD + bits + body
-
-
-def _table_kind(last: int, symbols: int, width: int, bits: int) -> int:
-    """Return the kind that takes fewer bits, dense if equal."""
-    return min((_DENSE, _SPARSE), key=lambda k: _table_bits(k, last, symbols, width, bits))
-
-
-def _histogram(codes: NDArray[Any], bits: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return the symbols that occur, ascending, and their counts."""
-    if bits > 16:
-        symbols, counts = np.unique(codes, return_counts=True)
-        return symbols, counts.astype(np.int64)
-    dense = np.bincount(codes)
-    used = np.flatnonzero(dense)
-    return used.astype(smallest_unsigned(bits)), dense[used].astype(np.int64)
-
-
 def stream_bits(symbols: NDArray[Any], counts: NDArray[np.int64], bits: int) -> int:
     """Return the bits of the stream for codes with this histogram, table included.
 
@@ -225,52 +198,9 @@ def stream_bits(symbols: NDArray[Any], counts: NDArray[np.int64], bits: int) -> 
     if symbols.size == 0:
         return 0
     lengths = code_lengths(counts)
-    width, last = int(lengths.max()).bit_length(), int(symbols[-1])
-    kind = _table_kind(last, symbols.size, width, bits)
+    width = int(lengths.max()).bit_length()
     payload = int(np.sum(lengths * counts))
-    return _table_bits(kind, last, symbols.size, width, bits) + payload
-
-
-def _write_table(symbols: NDArray[Any], lengths: NDArray[np.int64], bits: int) -> tuple[bytes, int]:
-    width, last = int(lengths.max()).bit_length(), int(symbols[-1])
-    kind = _table_kind(last, symbols.size, width, bits)
-    count = last if kind == _DENSE else symbols.size - 1
-    head = (kind | width << 1 | count << _HEAD).to_bytes(9, "little")
-    if width == 0:
-        return join_bits((head, _HEAD + bits))
-    if kind == _DENSE:
-        every = np.zeros(last + 1, np.uint8)
-        every[symbols] = lengths
-        return join_bits((head, _HEAD + bits), (pack(every, width), every.size * width))
-    return join_bits(
-        (head, _HEAD + bits),
-        (pack(symbols, bits), symbols.size * bits),
-        (pack(lengths.astype(np.uint8), width), symbols.size * width),
-    )
-
-
-def _read_table(reader: BitReader, bits: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Read symbols and lengths, or say why they are no canonical table."""
-    kind, width, last = reader.field(1), reader.field(3), reader.field(bits)
-    if width == 0 and kind == _DENSE:
-        return np.array([last], smallest_unsigned(bits)), np.zeros(1, np.int64)
-    if not 1 <= width <= 6:
-        raise FormatError(f"width = {width} of the codeword lengths must be in [1, 6]")
-    if kind == _DENSE:
-        every = reader.fields(last + 1, width)
-        used = np.flatnonzero(every)
-        symbols, lengths = used.astype(smallest_unsigned(bits)), every[used]
-        if every[-1] == 0:
-            raise FormatError(f"the last symbol, {last}, must have a codeword")
-    else:
-        symbols, lengths = reader.fields(last + 1, bits), reader.fields(last + 1, width)
-        if not np.all(symbols[1:] > symbols[:-1]) or not np.all(lengths):
-            raise FormatError("a sparse table must list ascending symbols with lengths > 0")
-    if int(lengths.max()).bit_length() != width:
-        raise FormatError(f"width = {width} is more than the longest length {lengths.max()} needs")
-    if kind != _table_kind(int(symbols[-1]), symbols.size, width, bits):
-        raise FormatError(f"kind = {kind} of the table: the other kind takes fewer bits")
-    return symbols, lengths.astype(np.int64)
+    return table_bits(int(symbols[-1]), symbols.size, width, bits, WIDTH_BITS) + payload
 
 
 def write_stream(codes: NDArray[Any], bits: int) -> tuple[bytes, int]:
@@ -297,15 +227,11 @@ def write_stream(codes: NDArray[Any], bits: int) -> tuple[bytes, int]:
     """
     if codes.size == 0:
         return b"", 0
-    symbols, counts = _histogram(codes, bits)
+    symbols, counts = histogram(codes, bits)
     lengths = code_lengths(counts)
-    table = _write_table(symbols, lengths, bits)
-    if bits > 16:
-        ranks = np.searchsorted(symbols, codes)
-    else:
-        rank_of = np.zeros(int(symbols[-1]) + 1, np.int64)
-        rank_of[symbols] = np.arange(symbols.size)
-        ranks = rank_of[codes]
+    width = int(lengths.max()).bit_length()
+    table = write_table(symbols, lengths, width, bits, WIDTH_BITS)
+    ranks = ranks_of(codes, symbols, bits)
     payload = encode_ranks_kernel(ranks, canonical_codes(lengths), lengths).tobytes()
     return join_bits(table, (payload, int(np.sum(lengths * counts))))
 
@@ -339,9 +265,11 @@ def read_stream(reader: BitReader, size: int, bits: int) -> NDArray[Any]:
     """
     if size == 0:
         return np.zeros(0, smallest_unsigned(bits))
-    symbols, lengths = _read_table(reader, bits)
-    if symbols.size == 1 and lengths[0] == 0:
+    symbols, lengths, width = read_table(reader, bits, WIDTH_BITS, 6)
+    if width == 0:
         return np.full(size, symbols[0])
+    if int(lengths.max()).bit_length() != width:
+        raise FormatError(f"width = {width} is more than the longest length {lengths.max()} needs")
     tally = length_tally(lengths)
     if size > reader.remaining:  # each codeword takes a bit at least: checked before allocation
         raise FormatError(f"{size} codewords cannot stand in {reader.remaining} bits")
@@ -389,4 +317,4 @@ class HuffmanCoding(Coding):
 
     def nbits(self, codes: NDArray[Any], bits: int) -> int:
         """Return the bits of table and payload, from the histogram alone."""
-        return stream_bits(*_histogram(check_codes(codes, bits), bits), bits)
+        return stream_bits(*histogram(check_codes(codes, bits), bits), bits)

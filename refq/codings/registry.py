@@ -5,11 +5,14 @@ from .coding import Coding
 from .gaps import GapsCoding
 from .huffman import HuffmanCoding
 from .packing import RawCoding
+from .rans import RansCoding
 
 __all__ = ["CODINGS", "get"]
 
 #: name -> coding
-CODINGS: dict[str, Coding] = {c.name: c for c in (RawCoding(), HuffmanCoding(), GapsCoding())}
+CODINGS: dict[str, Coding] = {
+    c.name: c for c in (RawCoding(), HuffmanCoding(), RansCoding(), GapsCoding())
+}
 
 
 def get(name: str | Coding) -> Coding:
@@ -18,7 +21,7 @@ def get(name: str | Coding) -> Coding:
     Parameters
     ----------
     name : str or Coding
-        "raw", "huffman" or "gaps".
+        "raw", "huffman", "rans" or "gaps".
 
     Returns
     -------

@@ -86,7 +86,7 @@ class _Grower:
             return GeneratedEncoding(choice, shape, self.draw(st.integers(0, 3)))
         signed, bits = choice.startswith("i"), int(choice.lstrip("uint"))
         low, high = (-(1 << (bits - 1)), 1 << (bits - 1)) if signed else (0, 1 << bits)
-        coding = self.draw(st.sampled_from(["raw", "huffman"]))
+        coding = self.draw(st.sampled_from(["raw", "huffman", "rans"]))
         return dense(self.rng.integers(low, high, shape), choice, coding)
 
     def scaled(self, shape: Shape, depth: int) -> Encoding:

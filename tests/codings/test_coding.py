@@ -33,7 +33,7 @@ def test_get_by_name_or_value(name):
 
 
 def test_get_unknown_lists_the_names():
-    with pytest.raises(RangeError, match=r"'zip' is unknown; there are gaps, huffman, raw"):
+    with pytest.raises(RangeError, match=r"'zip' is unknown; there are gaps, huffman, rans, raw"):
         get("zip")
 
 

@@ -168,7 +168,7 @@ BROKEN = {
         8,
         2,
         "1" + field(1, 3) + field(1, 8) + field(9, 8) + field(99, 8) + "1000",
-        "lengths > 0",
+        "numbers > 0",
     ),
     "sparse where dense is smaller": (
         8,

@@ -53,6 +53,24 @@ def huffman(bits, n, b):
     return found
 
 
+def rans(bits, n, b):
+    kind, p, last = bits.take(1), bits.take(5), bits.take(b)
+    if p == 0:
+        return [last] * n
+    symbols = [bits.take(b) for _ in range(last + 1)] if kind else range(last + 1)
+    slots = [(s, i, f) for s, f in [(s, bits.take(p)) for s in symbols] for i in range(f)]
+    assert len(slots) == 1 << p
+    x, found = bits.take(31) + (1 << 23), []
+    for _ in range(n):
+        symbol, offset, f = slots[x % (1 << p)]
+        found.append(symbol)
+        x = f * (x >> p) + offset
+        while x < 1 << 23:
+            x = 256 * x + bits.take(8)
+    assert x == 1 << 23
+    return found
+
+
 def gaps(bits, n):
     if bits.take(1) == 0:
         return [bits.take(1) for _ in range(n)]
@@ -69,7 +87,11 @@ def dense(config, data):
     name, n = config["format"], math.prod(config["shape"])
     b = {"nf4": 4, "binary": 1, "ternary": 2}.get(name) or int(re.sub(r"\D", "", name))
     bits = Bits(data)
-    read = {"huffman": lambda: huffman(bits, n, b), "gaps": lambda: gaps(bits, n)}
+    read = {
+        "huffman": lambda: huffman(bits, n, b),
+        "rans": lambda: rans(bits, n, b),
+        "gaps": lambda: gaps(bits, n),
+    }
     raw = lambda: [bits.take(b) for _ in range(n)]  # noqa: E731
     codes = read.get(config["coding"], raw)() if n else []
     assert len(data) == (bits.at + 7) // 8
@@ -257,7 +279,7 @@ def test_the_golden_files_use_every_noun_coding_and_kind():
     headers = [read(p.read_bytes())[0] for p in FILES]
     nodes = [n for h in headers for n in h["nodes"]]
     assert len({n[0] for n in nodes}) == 8
-    assert {n[1].get("coding") for n in nodes} >= {"raw", "huffman", "gaps"}
+    assert {n[1].get("coding") for n in nodes} >= {"raw", "huffman", "rans", "gaps"}
     assert {h["kind"] for h in headers} == {"encoding", "model"}
     assert len(FILES) >= 4
 

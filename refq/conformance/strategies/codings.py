@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ...codings.prefix_codes import canonical_codes, code_lengths
+from ...codings.rans import scaled_frequencies
 from .registry import Arguments, register
 
 __all__: list[str] = []
@@ -127,3 +128,44 @@ def _encode_ranks() -> st.SearchStrategy[Arguments]:
 )
 def _decode_ranks() -> st.SearchStrategy[Arguments]:
     return _codewords()
+
+
+@st.composite
+def _rans_ranks(draw: st.DrawFn) -> Arguments:
+    counts = draw(_counts())
+    precision = draw(st.integers((counts.size - 1).bit_length(), 14)) or 1
+    frequencies = scaled_frequencies(np.minimum(counts, 1 << 30), precision)
+    ranks = draw(st.lists(st.integers(0, counts.size - 1), max_size=60))
+    return np.array(ranks, np.int64), frequencies, precision
+
+
+@st.composite
+def _rans_states(draw: st.DrawFn) -> Arguments:
+    _, frequencies, precision = draw(_rans_ranks())
+    state = draw(st.integers(1 << 23, (1 << 31) - 1))
+    body = np.frombuffer(draw(st.binary(max_size=12)), np.uint8).copy()
+    return state, body, draw(st.integers(0, 30)), frequencies, precision
+
+
+@register(
+    "refq.codings.rans.encode_states",
+    edges=[
+        (np.zeros(0, np.int64), np.array([1, 1]), 1),
+        (np.array([0] * 9), np.array([1, (1 << 22) - 1]), 22),
+        (np.array([1] * 40), np.array([1, (1 << 12) - 1]), 12),
+    ],
+)
+def _encode_states() -> st.SearchStrategy[Arguments]:
+    return _rans_ranks()
+
+
+@register(
+    "refq.codings.rans.decode_states",
+    edges=[
+        (1 << 23, _EMPTY, 0, np.array([1, 1]), 1),
+        (1 << 23, _EMPTY, 3, np.array([1, 3]), 2),
+        ((1 << 31) - 1, np.full(6, 255, np.uint8), 9, np.array([1, (1 << 22) - 1]), 22),
+    ],
+)
+def _decode_states() -> st.SearchStrategy[Arguments]:
+    return _rans_states()

@@ -113,7 +113,7 @@ def _level(numbers: NDArray[np.int64], whole: int) -> int:
 
 def encode_states(
     ranks: NDArray[np.int64], frequencies: NDArray[np.int64], precision: int
-) -> tuple[int, NDArray[np.uint8]]:
+) -> tuple[Any, NDArray[np.uint8]]:
     """Write all ranks into one state: the definition.
 
     Parameters
@@ -156,7 +156,7 @@ def encode_states(
 @kernel(encode_states)
 def encode_states_kernel(
     ranks: NDArray[np.int64], frequencies: NDArray[np.int64], precision: int
-) -> tuple[int, NDArray[np.uint8]]:
+) -> tuple[Any, NDArray[np.uint8]]:
     """Do the same into an array that holds the most there can be: three bytes a symbol."""
     before = np.cumsum(frequencies) - frequencies
     body = np.empty(3 * ranks.size, np.uint8)
@@ -174,7 +174,7 @@ def encode_states_kernel(
 
 def decode_states(
     state: int, body: NDArray[np.uint8], size: int, frequencies: NDArray[np.int64], precision: int
-) -> tuple[NDArray[np.int64], int, int]:
+) -> tuple[NDArray[np.int64], Any, Any]:
     """Read ranks out of a state: the definition.
 
     Parameters
@@ -229,7 +229,7 @@ def decode_states(
 @kernel(decode_states)
 def decode_states_kernel(
     state: int, body: NDArray[np.uint8], size: int, frequencies: NDArray[np.int64], precision: int
-) -> tuple[NDArray[np.int64], int, int]:
+) -> tuple[NDArray[np.int64], Any, Any]:
     """Do the same with the loop compiled."""
     rank_of = np.repeat(np.arange(frequencies.size), frequencies)
     before = np.cumsum(frequencies) - frequencies

@@ -58,5 +58,7 @@ def test_sharing_survives():
 
 @pytest.mark.parametrize("coding", ["zip", None, 3])
 def test_an_unknown_coding(coding):
-    with pytest.raises(RangeError, match=r"coding = .* must be one of 'raw', 'huffman', 'rans', 'gaps'"):
+    with pytest.raises(
+        RangeError, match=r"coding = .* must be one of 'raw', 'huffman', 'rans', 'gaps'"
+    ):
         entropy_code(dense([1], "int8"), coding)

@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-__all__ = ["gguf"]
+__all__ = ["fasttext", "gguf"]
 
 
 def __getattr__(name: str) -> Any:

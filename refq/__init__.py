@@ -19,7 +19,7 @@ _NAMES = {
     "encodings": "Encoding DenseEncoding GeneratedEncoding ScaledEncoding CodebookEncoding "
     "ConcatenatedEncoding SummedEncoding FactoredEncoding MaskedEncoding dense from_codes "
     "entropy_code Method Codec Cast",
-    "scalar": "AffineQuantizer LevelQuantizer BlockScaledQuantizer RangeMethod MinMaxRange "
+    "scalar": "AffineQuantizer LevelQuantizer BlockScaledQuantizer GPTQ RangeMethod MinMaxRange "
     "PercentileRange MeanSquaredErrorRange EntropyRange",
     "vector": "KMeansQuantizer ProductQuantizer",
     "lowrank": "SVDFactorizer",

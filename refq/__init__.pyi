@@ -72,6 +72,7 @@ from .pruning import (
 )
 from .report import summarize as summarize
 from .scalar import (
+    GPTQ as GPTQ,
     AffineQuantizer as AffineQuantizer,
     BlockScaledQuantizer as BlockScaledQuantizer,
     EntropyRange as EntropyRange,

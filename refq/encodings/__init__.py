@@ -9,7 +9,7 @@ from .entropy import entropy_code
 from .factored import FactoredEncoding
 from .generated import RULES, GeneratedEncoding, split_mix
 from .masked import MaskedEncoding
-from .method import METHODS, Codec, Method
+from .method import METHODS, Codec, Method, check_inputs
 from .scaled import ScaledEncoding
 from .summed import SummedEncoding
 
@@ -30,6 +30,7 @@ __all__ = [
     "Method",
     "ScaledEncoding",
     "SummedEncoding",
+    "check_inputs",
     "dense",
     "entropy_code",
     "from_codes",

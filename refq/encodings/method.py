@@ -22,9 +22,48 @@ from ..core.errors import NotFittedError, RangeError, ShapeError
 from .encoding import Encoding
 from .legal import Legal
 
-__all__ = ["METHODS", "Codec", "Method"]
+__all__ = ["METHODS", "Codec", "Method", "check_inputs"]
 
 METHODS: "dict[str, type[Method]]" = {}  #: class name -> class of every concrete method
+
+
+def check_inputs(W: NDArray[Any], inputs: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return a weight as a matrix and its inputs, if they fit each other.
+
+    Parameters
+    ----------
+    W : ndarray of float
+        Two axes or more; the first is the outputs'.
+    inputs : ndarray of float, shape (n, in_features)
+        What the weight saw.
+
+    Returns
+    -------
+    matrix : ndarray, shape (out, in_features)
+        The weight, the axes after the first in one.
+    inputs : ndarray
+        As given.
+
+    Raises
+    ------
+    ShapeError
+        If the weight is no matrix with elements, or the inputs are not rows of its width.
+
+    Examples
+    --------
+    >>> matrix, _ = check_inputs(np.ones((2, 3, 2)), np.ones((9, 6)))
+    >>> matrix.shape
+    (2, 6)
+    """
+    if W.ndim < 2 or not W.size:
+        raise ShapeError(f"W has shape {W.shape}; a matrix (out, in) with elements is needed")
+    matrix = W.reshape(len(W), -1)
+    seen: NDArray[Any] = np.empty(0) if inputs is None else inputs
+    if seen.ndim != 2 or seen.shape[1] != matrix.shape[1] or not len(seen):
+        raise ShapeError(
+            f"inputs has shape {seen.shape}; (n, {matrix.shape[1]}) is needed for W {W.shape}"
+        )
+    return matrix, seen
 
 
 class Method(ABC):

@@ -3,6 +3,7 @@
 from .affine import AffineQuantizer, affine_bound
 from .block_scaled import SCALE_RULES, BlockScaledQuantizer, scale_exponent
 from .clipping import EntropyRange, MeanSquaredErrorRange
+from .gptq import GPTQ
 from .levels import LevelQuantizer
 from .ranges import MinMaxRange, PercentileRange, RangeMethod
 from .schemes import (
@@ -17,6 +18,7 @@ from .schemes import (
 )
 
 __all__ = [
+    "GPTQ",
     "SCALE_RULES",
     "SCHEMES",
     "AffineQuantizer",

@@ -3,6 +3,7 @@
 from . import (
     edges,
     estimators,
+    feedback,
     gradients,
     kernels,
     layouts,
@@ -19,6 +20,7 @@ __all__ = [
     "Mutant",
     "edges",
     "estimators",
+    "feedback",
     "gradients",
     "kernels",
     "layouts",

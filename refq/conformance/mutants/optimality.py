@@ -10,18 +10,29 @@ from ...numerics import nearest_codeword, sums_by_code
 from ..subjects import MethodSubject, method_examples, plain_array
 from .registry import plant_function
 
-__all__: list[str] = []
+__all__ = ["named_subjects"]
 
 
-def _named(name: str) -> list[Any]:
-    """Return subjects of the method of that name, found like every other."""
+def named_subjects(name: str) -> list[Any]:
+    """Return subjects of the method of that name, found like every other.
+
+    Parameters
+    ----------
+    name : str
+        A class name.
+
+    Returns
+    -------
+    list of MethodSubject
+        One for each example.
+    """
     return [
         MethodSubject.of(m, plain_array()) for n, m in method_examples() if n.startswith(name + "-")
     ]
 
 
 def _svd_subjects() -> list[Any]:
-    return _named("SVDFactorizer")
+    return named_subjects("SVDFactorizer")
 
 
 def _smallest_kept(matrix: NDArray[Any], rank: int) -> Any:
@@ -40,7 +51,7 @@ plant_function(
 
 
 def _k_means_subjects() -> list[Any]:
-    return _named("KMeansQuantizer")
+    return named_subjects("KMeansQuantizer")
 
 
 def _farthest(X: ArrayLike, codebook: ArrayLike) -> NDArray[np.int64]:

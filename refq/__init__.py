@@ -19,8 +19,8 @@ _NAMES = {
     "encodings": "Encoding DenseEncoding GeneratedEncoding ScaledEncoding CodebookEncoding "
     "ConcatenatedEncoding SummedEncoding FactoredEncoding MaskedEncoding dense from_codes "
     "entropy_code Method Codec Cast",
-    "scalar": "AffineQuantizer LevelQuantizer BlockScaledQuantizer GPTQ RangeMethod MinMaxRange "
-    "PercentileRange MeanSquaredErrorRange EntropyRange",
+    "scalar": "AffineQuantizer LevelQuantizer BlockScaledQuantizer GPTQ AdaRound RangeMethod "
+    "MinMaxRange PercentileRange MeanSquaredErrorRange EntropyRange",
     "vector": "KMeansQuantizer ProductQuantizer",
     "lowrank": "SVDFactorizer",
     "pruning": "MagnitudePruner FilterPruner",

@@ -73,6 +73,7 @@ from .pruning import (
 from .report import summarize as summarize
 from .scalar import (
     GPTQ as GPTQ,
+    AdaRound as AdaRound,
     AffineQuantizer as AffineQuantizer,
     BlockScaledQuantizer as BlockScaledQuantizer,
     EntropyRange as EntropyRange,

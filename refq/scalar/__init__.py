@@ -1,5 +1,6 @@
 """Methods that code one number at a time."""
 
+from .adaround import AdaRound, rectified_sigmoid, rounding_objective
 from .affine import AffineQuantizer, affine_bound
 from .block_scaled import SCALE_RULES, BlockScaledQuantizer, scale_exponent
 from .clipping import EntropyRange, MeanSquaredErrorRange
@@ -21,6 +22,7 @@ __all__ = [
     "GPTQ",
     "SCALE_RULES",
     "SCHEMES",
+    "AdaRound",
     "AffineQuantizer",
     "BlockScaledQuantizer",
     "EntropyRange",
@@ -35,6 +37,8 @@ __all__ = [
     "format_of",
     "has_zero_point",
     "is_symmetric",
+    "rectified_sigmoid",
+    "rounding_objective",
     "scale_exponent",
     "scale_of",
     "zero_point_of",

@@ -1,4 +1,4 @@
-"""The law of error feedback: what is rounded is the least squares solution (more of L3).
+"""The laws of rounding with data: least squares feedback, never worse than nearest (more of L3).
 
 References
 ----------
@@ -15,7 +15,7 @@ from ...encodings import ScaledEncoding
 from ..subjects import MethodSubject
 from .registry import LawViolation, law
 
-__all__ = ["feedback_is_least_squares"]
+__all__ = ["feedback_is_least_squares", "learned_rounding_helps"]
 
 #: of a step: the factor and the sums over columns in float64, for the sizes of the subjects
 TOLERANCE = 1e-6
@@ -66,6 +66,36 @@ def feedback_is_least_squares(subject: MethodSubject) -> None:
                 f"{decoded[row, j]:.9g}, {abs(moved[row] - decoded[row, j]) / step[row, j]:.6f} "
                 "steps away",
             )
+
+
+@law(
+    "L3 learned rounding",
+    sentence=(
+        "On the inputs that it saw, no row of the outputs is farther from the float ones than with "
+        "every weight rounded to its nearest code."
+    ),
+    source="Nagel et al., arXiv:2004.10568, equation 13: the objective",
+    applies_to="method",
+    applies=lambda subject: hasattr(subject.fitted, "up_"),
+)
+def learned_rounding_helps(subject: MethodSubject) -> None:
+    """Compare with the quantizer's own codes; 1e-9 covers float64 sums of some hundred terms."""
+    fitted: Any = subject.fitted
+    W = subject.W.astype(np.float64).reshape(len(subject.W), -1)
+    x = subject.needed["inputs"].astype(np.float64)
+    nearest = fitted.quantizer.clone().fit(subject.W).encode(subject.W).decode()
+    ours = fitted.encode(subject.W).decode()
+    errors = [np.sum((x @ (W - q.reshape(W.shape)).T) ** 2, axis=0) for q in (ours, nearest)]
+    # decoded levels are rounded to float32, which moves a difference by 2^-24 of its level
+    room = 2.0**-20 * np.sum((x @ np.abs(W).T) ** 2, axis=0) + 1e-9 * errors[1]
+    worse = errors[0] > errors[1] + room
+    if worse.any():
+        row = int(np.argmax(worse))
+        raise LawViolation(
+            f"{subject!r}, row {row}",
+            f"a squared error of at most {errors[1][row]:.9g}",
+            f"{errors[0][row]:.9g}",
+        )
 
 
 def codes_end(encoding: ScaledEncoding, side: int) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...numerics import feedback_factor, round_with_feedback
+from ...scalar.adaround import rounding_objective
 from .optimality import named_subjects
 from .registry import plant_function
 
@@ -64,4 +65,24 @@ plant_function(
     round_with_feedback,
     _error_not_divided,
     _gptq_subjects,
+)
+
+
+def _adaround_subjects() -> list[Any]:
+    return named_subjects("AdaRound")
+
+
+def _smallest_error_of_all(
+    difference: NDArray[np.float64], gram: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    return -np.einsum("ij,ij->i", difference @ gram, difference)
+
+
+plant_function(
+    "worse row kept",
+    "L3 learned rounding",
+    "Of the learned and the nearest codes the worse ones are kept.",
+    rounding_objective,
+    _smallest_error_of_all,
+    _adaround_subjects,
 )

@@ -17,11 +17,11 @@ term; at the end ``h >= 1/2`` rounds up.
 
 Conventions
 -----------
-The objective needs X only through ``X^T X``, so all inputs count in every step and there is no seed.
-Dividing by the error of the nearest codes (by one where that is zero) frees `strength` of the units
-of weights and inputs; the paper does not divide, and takes 0.01. Scale and zero point are those that
-`quantizer` finds. Each row is compared with its nearest codes at the end, and the better one is
-kept: no row is worse than rounding to nearest on the inputs that it saw.
+The objective needs X only through ``X^T X``, so all inputs count in every step and there is no
+seed. Dividing by the error of the nearest codes (by one where that is zero) frees `strength` of the
+units of weights and inputs; the paper does not divide, and takes 0.01. Scale and zero point are
+those that `quantizer` finds. Each row is compared with its nearest codes at the end, and the better
+one is kept: no row is worse than rounding to nearest on the inputs that it saw.
 
 References
 ----------

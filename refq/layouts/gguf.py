@@ -116,8 +116,8 @@ def read(buffer: bytes | bytearray | memoryview, type: str, shape: Any) -> Scale
 
     Notes
     -----
-    O(n). Tier T1. `stored_bits` of the graph is `nbits` for types without a table and for all but
-    TQ1_0, whose digits are kept in two bits each; a table is one leaf more, of constant size.
+    O(n). Tier T1. `stored_bits` of the graph is `nbits`, but for TQ1_0, whose digits are kept in
+    two bits each.
 
     Examples
     --------

@@ -174,6 +174,11 @@ def dynamic_levels() -> tuple[float, ...]:
     return tuple(sorted(found))
 
 
+def _fp4_levels() -> tuple[float, ...]:
+    up = [float(_F(v) / _F(12)) for v in (0.0, 0.0625, 8.0, 12.0, 4.0, 6.0, 2.0, 3.0)]
+    return (*up, *(-v for v in up))
+
+
 _UNEVEN = (-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113)
 _DOUBLED = (0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12)
 
@@ -187,5 +192,6 @@ CODE_TABLES: dict[str, Format] = {
         CodeTable("ggml_mxfp4", 4, tuple(map(float, _DOUBLED))),
         CodeTable("ggml_e8m0_half", 8, tuple(2.0 ** (e - 128) for e in range(256))),
         CodeTable("bnb_dynamic8", 8, dynamic_levels()),
+        CodeTable("bnb_fp4", 4, _fp4_levels()),
     )
 }

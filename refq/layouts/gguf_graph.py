@@ -8,7 +8,7 @@ rounds alike.
 """
 
 from math import prod
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from ..encodings import (
     ScaledEncoding,
     dense,
 )
+from .alike import check_alike, refuse
 from .gguf_block import BlockType, Fields
 
 __all__ = ["fields_from", "graph_of"]
@@ -128,37 +129,18 @@ def fields_from(kind: BlockType, encoding: Encoding) -> Fields:
 ScaledEncoding
     """
     if not isinstance(encoding, ScaledEncoding):
-        _refuse(kind, encoding, "it must be ScaledEncoding")
+        refuse(kind.name, encoding, "it must be ScaledEncoding")
     shape = encoding.shape
     if not shape or shape[-1] % kind.size:
-        _refuse(kind, encoding, f"the last axis must be a multiple of {kind.size}")
+        refuse(kind.name, encoding, f"the last axis must be a multiple of {kind.size}")
     blocks = (*shape[:-1], shape[-1] // kind.size)
     template = graph_of(kind, _zeros(kind, prod(blocks)), shape)
-    _check_alike(kind, encoding, template, "")
+    check_alike(kind.name, encoding, template)
     return _collect(kind, encoding, prod(blocks))
 
 
 def _zeros(kind: BlockType, n: int) -> Fields:
     return kind.split(np.zeros((n, kind.nbytes), np.uint8))
-
-
-def _check_alike(kind: BlockType, got: Encoding, want: Encoding, path: str) -> None:
-    """Compare two graphs part by part, codes aside."""
-    where = path or "the encoding"
-    if type(got) is not type(want) or got.shape != want.shape:
-        _refuse(kind, got, f"{where} must be {type(want).__name__} of shape {want.shape}")
-    mine, theirs = dict(got.config()), dict(want.config())
-    mine.pop("coding", None), theirs.pop("coding", None)
-    if isinstance(got, DenseEncoding) and isinstance(want, DenseEncoding):
-        mine, theirs = {"format": got.format}, {"format": want.format}
-    if mine != theirs or set(got.parts()) != set(want.parts()):
-        _refuse(kind, got, f"{where} must have {theirs} and the parts {sorted(want.parts())}")
-    for name, part in want.parts().items():
-        _check_alike(kind, got.parts()[name], part, f"{path}.{name}" if path else name)
-
-
-def _refuse(kind: BlockType, got: Encoding, why: str) -> NoReturn:
-    raise FormatError(f"a {type(got).__name__} of shape {got.shape} is no {kind.name}: {why}")
 
 
 def _codes_of(part: Encoding | None) -> DenseEncoding:

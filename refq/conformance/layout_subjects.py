@@ -113,7 +113,7 @@ def _microscaling_examples(rng: np.random.Generator) -> Iterator[tuple[str, Layo
     for name, (_, _, block) in make.TYPES.items():
         raw, blocks = _bytes(rng, make.nbits(shape, name)), 128 // block
         tail = 4 * (name == "nvfp4")  # the tensor's scale: one
-        raw[raw.size - tail :] = np.float32([1.0] * bool(tail)).view(np.uint8)
+        raw[raw.size - tail :] = np.ones(tail // 4, np.float32).view(np.uint8)
         scales = raw[raw.size - tail - blocks : raw.size - tail]
         np.maximum(scales, 6, out=scales)
         fields = (raw.size - tail - blocks, blocks)

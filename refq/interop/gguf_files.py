@@ -153,8 +153,8 @@ def load(path: str | os.PathLike[str]) -> GGUFFile:
     Raises
     ------
     FormatError
-        If there is no file, or it is no GGUF file, is cut short, or is big-endian. A tensor of a type that refq does not
-        know is refused when it is asked for.
+        If there is no file, or it is no GGUF file, is cut short, or is big-endian. A tensor of a
+        type that refq does not know is refused when it is asked for.
     RefqError
         If gguf-py is not installed.
 

@@ -357,9 +357,7 @@ def _coded(
     return _nearest(np.clip(t.reshape(-1), _F(-1), _F(1)), format), absmax
 
 
-def quantize(
-    x: ArrayLike, type: str, block_size: int = 64, offset: float | None = None
-) -> bytes:
+def quantize(x: ArrayLike, type: str, block_size: int = 64, offset: float | None = None) -> bytes:
     """Return the tensors that bitsandbytes' portable backend makes of an array.
 
     Parameters
@@ -409,9 +407,7 @@ def quantize(
     mean = absmax.mean(dtype=np.float64) if offset is None else check_real(offset, "offset")
     shift = np.array([mean], np.float32)
     nested, top = _coded(absmax - shift, _MAP, NESTED)
-    return joined_fields(
-        found | {"absmax": nested, "nested_absmax": top, "nested_offset": shift}
-    )
+    return joined_fields(found | {"absmax": nested, "nested_absmax": top, "nested_offset": shift})
 
 
 def dequantize(

@@ -19,7 +19,6 @@ from ..encodings import (
     Encoding,
     GeneratedEncoding,
     ScaledEncoding,
-    dense,
 )
 from .alike import check_alike, refuse
 from .gguf_block import BlockType, Fields

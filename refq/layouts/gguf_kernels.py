@@ -8,6 +8,8 @@ beside the blocks, so that the caller can tell, without another pass, when they 
 share the blocks; no sum crosses a block.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -160,7 +162,7 @@ def block_scales(blocks: Bytes) -> Floats:
 
 
 @subroutine
-def _half_pattern(bits: int) -> int:
+def _half_pattern(bits: Any) -> Any:
     """Return the float16 pattern of a finite float32 pattern, half to even, by integers."""
     sign, rest = (bits >> 16) & 0x8000, bits & 0x7FFFFFFF
     if rest >= 0x47800000:  # 65536 and more
@@ -177,7 +179,7 @@ def _half_pattern(bits: int) -> int:
 
 
 @subroutine
-def _is_first_below(patterns: NDArray[np.uint32], magnitude: int) -> bool:
+def _is_first_below(patterns: NDArray[np.uint32], magnitude: Any) -> bool:
     """Return whether the first number of this magnitude is negative."""
     for j in range(len(patterns)):
         if patterns[j] & np.uint32(0x7FFFFFFF) == magnitude:
@@ -186,14 +188,16 @@ def _is_first_below(patterns: NDArray[np.uint32], magnitude: int) -> bool:
 
 
 @subroutine
-def _put_nibbles(row: Floats, out: Bytes) -> int:
+def _put_nibbles(row: Floats, out: Bytes) -> Any:
     """Write a block of Q4_0, and return the pattern of its largest magnitude."""
     signed, unsigned = row.view(np.int32), row.view(np.uint32)
     # patterns: the largest signed one is the greatest number, the largest unsigned one the least
-    most, least = signed[0], unsigned[0]
+    most: Any = signed[0]
+    least: Any = unsigned[0]
     for j in range(1, 32):
         most, least = max(most, signed[j]), max(least, unsigned[j])
-    above, below = max(np.int64(most), 0), np.int64(least) & 0x7FFFFFFF
+    above: Any = max(np.int64(most), 0)
+    below: Any = np.int64(least) & 0x7FFFFFFF
     if not np.int64(least) >> 31:
         below = 0
     pattern = max(above, below)
@@ -219,9 +223,10 @@ def _put_nibbles(row: Floats, out: Bytes) -> int:
 
 @kernel(nibble_blocks, parallel=True)
 def nibble_blocks_kernel(x: Floats) -> tuple[Bytes, int]:
+    """See `nibble_blocks`."""
     rows = np.ascontiguousarray(x)
     out = np.empty((x.shape[0], 18), np.uint8)
-    worst = 0
+    worst: Any = 0
     for i in prange(x.shape[0]):
         worst = max(worst, _put_nibbles(rows[i], out[i]))
     return out, worst
@@ -229,12 +234,13 @@ def nibble_blocks_kernel(x: Floats) -> tuple[Bytes, int]:
 
 @kernel(octet_blocks, parallel=True)
 def octet_blocks_kernel(x: Floats) -> tuple[Bytes, int]:
+    """See `octet_blocks`."""
     rows = np.ascontiguousarray(x)
     patterns = rows.view(np.uint32)
     out = np.empty((x.shape[0], 34), np.uint8)
-    worst = 0
+    worst: Any = 0
     for i in prange(x.shape[0]):
-        top = np.uint32(0)
+        top: Any = np.uint32(0)
         for j in range(32):
             top = max(top, patterns[i, j] & np.uint32(0x7FFFFFFF))
         worst = max(worst, np.int64(top))
@@ -255,6 +261,7 @@ def octet_blocks_kernel(x: Floats) -> tuple[Bytes, int]:
 
 @kernel(nibble_numbers, parallel=True)
 def nibble_numbers_kernel(blocks: Bytes, scales: Floats, out: Floats) -> None:
+    """See `nibble_numbers`."""
     for i in prange(blocks.shape[0]):
         d = scales[i]
         for j in range(16):
@@ -265,6 +272,7 @@ def nibble_numbers_kernel(blocks: Bytes, scales: Floats, out: Floats) -> None:
 
 @kernel(octet_numbers, parallel=True)
 def octet_numbers_kernel(blocks: Bytes, scales: Floats, out: Floats) -> None:
+    """See `octet_numbers`."""
     for i in prange(blocks.shape[0]):
         d = scales[i]
         for j in range(32):

@@ -50,7 +50,9 @@ _SHIFT = 6  #: refq's MXINT8 scale is the text's over 2^6
 _NAN = 255
 
 
-def _sizes(shape: tuple[int, ...], type: str) -> tuple[formats.Format, int, dict[str, tuple[str, int]]]:
+def _sizes(
+    shape: tuple[int, ...], type: str
+) -> tuple[formats.Format, int, dict[str, tuple[str, int]]]:
     """Return the element format, the block, and the fields of the buffer."""
     if not isinstance(type, str) or type not in TYPES:
         raise FormatError(f"type = {type!r} is no microscaling type; there are {', '.join(TYPES)}")
@@ -187,7 +189,7 @@ def write(encoding: Encoding, type: str) -> bytes:
     >>> write(read(buffer, "mxfp4", (1, 32)), "mxfp4") == buffer
     True
     """
-    form, block, fields = _sizes(encoding.shape, type)
+    form, _, fields = _sizes(encoding.shape, type)
     zeros = {name: np.zeros(n, kind) for name, (kind, n) in fields.items()}
     zeros["scales"] += np.uint8(_SHIFT)
     check_alike(type, encoding, read(joined_fields(zeros), type, encoding.shape))

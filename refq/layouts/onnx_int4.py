@@ -39,7 +39,12 @@ TYPES = {
     "UINT2": "uint2",
     "FLOAT4E2M1": "float4_e2m1fn",
 }
-_WIDE = {"FLOAT": "float32", "FLOAT16": "float16", "BFLOAT16": "bfloat16", "FLOAT8E8M0": "float8_e8m0fnu"}
+_WIDE = {
+    "FLOAT": "float32",
+    "FLOAT16": "float16",
+    "BFLOAT16": "bfloat16",
+    "FLOAT8E8M0": "float8_e8m0fnu",
+}
 
 
 def _format(type: str, allowed: dict[str, str]) -> formats.Format:
@@ -205,9 +210,7 @@ def read_linear(
         blocks = tuple(max(n, 1) for n in wanted)  # a scalar
     parameters = parameter_shape(wanted, blocks)
     zero = None if zero_point is None else _leaf(zero_point, form, parameters)
-    return ScaledEncoding(
-        _leaf(data, form, wanted), _leaf(scale, wide, parameters), blocks, zero
-    )
+    return ScaledEncoding(_leaf(data, form, wanted), _leaf(scale, wide, parameters), blocks, zero)
 
 
 def _block_shape(shape: tuple[int, ...], axis: int, block_size: int) -> tuple[int, ...]:

@@ -9,9 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from refq import formats
+from refq.conformance.judging import judge_method
 from refq.core.errors import RangeError, ShapeError
 from refq.core.granularity import PerAxis, PerGroup, PerTensor
-from refq.conformance.judging import judge_method
 from refq.encodings import Cast, ScaledEncoding
 from refq.scalar import LevelQuantizer
 
@@ -152,7 +152,7 @@ def test_layouts_give_the_same_bits():
 def test_refusals():
     with pytest.raises(RangeError, match=r"'binary' has no zero.*mean of \|x\|"):
         LevelQuantizer("binary").fit([1.0])
-    with pytest.raises(RangeError, match="'bnb_dynamic8', 'bnb_fp4', 'nf4', .*'ternary'"):
+    with pytest.raises(RangeError, match=r"'bnb_dynamic8', 'bnb_fp4', 'nf4', .*'ternary'"):
         LevelQuantizer("int4").fit([1.0])
     with pytest.raises(ShapeError, match="empty"):
         LevelQuantizer("nf4").fit(np.zeros((2, 0)))

@@ -42,9 +42,9 @@ def tie_blocks(draw: st.DrawFn, half: int) -> NDArray[np.float32]:
         codes = draw(st.lists(st.integers(-half, half - 1), min_size=1, max_size=6))
         codes += [draw(st.sampled_from([-half, half]))] * draw(st.integers(0, 2))
         ties = draw(st.sampled_from([0.0, 0.5]))
-        row = ((np.resize(codes, 32) + ties * (np.abs(np.resize(codes, 32)) < half)) * scale).astype(
-            np.float32
-        )
+        row = (
+            (np.resize(codes, 32) + ties * (np.abs(np.resize(codes, 32)) < half)) * scale
+        ).astype(np.float32)
         ulps = draw(st.lists(st.integers(-1, 1), min_size=1, max_size=5))
         row = row + np.spacing(row) * np.resize(np.array(ulps, np.float32), 32)
         row[draw(st.integers(0, 31))] = draw(st.sampled_from(_SPECIAL))

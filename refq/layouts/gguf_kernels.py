@@ -36,110 +36,6 @@ Bytes = NDArray[np.uint8]
 ENDLESS = 0x7F800000  #: from this pattern of a magnitude on, a float32 is no number
 
 
-def _largest_pattern(x: Floats) -> int:
-    patterns = np.ascontiguousarray(x).view(np.uint32) & np.uint32(0x7FFFFFFF)
-    return int(patterns.max(initial=0))
-
-
-def nibble_blocks(x: Floats) -> tuple[Bytes, int]:
-    """Return the blocks of Q4_0, and the pattern of the largest magnitude.
-
-    Parameters
-    ----------
-    x : ndarray of float32, shape (n, 32)
-        Finite numbers.
-
-    Returns
-    -------
-    blocks : ndarray of uint8, shape (n, 18)
-        As ggml writes them.
-    worst : int
-        The largest magnitude's float32 pattern: below `ENDLESS` where all numbers are finite.
-
-    Examples
-    --------
-    >>> nibble_blocks(np.zeros((1, 32), np.float32))[0].tobytes().hex()
-    '008088888888888888888888888888888888'
-    """
-    kind = SIMPLE["Q4_0"]
-    return kind.join(kind.search(x)), _largest_pattern(x)
-
-
-def octet_blocks(x: Floats) -> tuple[Bytes, int]:
-    """Return the blocks of Q8_0, and the pattern of the largest magnitude.
-
-    Parameters
-    ----------
-    x : ndarray of float32, shape (n, 32)
-        Finite numbers.
-
-    Returns
-    -------
-    blocks : ndarray of uint8, shape (n, 34)
-        As ggml writes them.
-    worst : int
-        As `nibble_blocks`.
-
-    Examples
-    --------
-    >>> octet_blocks(np.full((1, 32), 127, np.float32))[0][0, :4].tolist()
-    [0, 60, 127, 127]
-    """
-    kind = SIMPLE["Q8_0"]
-    return kind.join(kind.search(x)), _largest_pattern(x)
-
-
-def _put_numbers(blocks: Bytes, scales: Floats, out: Floats, name: str) -> None:
-    kind = SIMPLE[name]
-    codes = kind.split(blocks)["codes"].astype(np.int16) + np.int16(kind.low)
-    with np.errstate(all="ignore"):
-        out[:] = codes.astype(np.float32) * scales[:, None]
-
-
-def nibble_numbers(blocks: Bytes, scales: Floats, out: Floats) -> None:
-    """Write the numbers of Q4_0's blocks.
-
-    Parameters
-    ----------
-    blocks : ndarray of uint8, shape (n, 18)
-        Any bytes.
-    scales : ndarray of float32, shape (n,)
-        Of the blocks.
-    out : ndarray of float32, shape (n, 32)
-        Becomes ``scale * (code - 8)``. (The caller's array: NumPy asks for large pages.)
-
-    Examples
-    --------
-    >>> blocks, out = nibble_blocks(np.full((1, 32), -4, np.float32))[0], np.empty((1, 32), "f4")
-    >>> nibble_numbers(blocks, block_scales(blocks), out)
-    >>> out[0, :3]
-    array([-4., -4., -4.], dtype=float32)
-    """
-    _put_numbers(blocks, scales, out, "Q4_0")
-
-
-def octet_numbers(blocks: Bytes, scales: Floats, out: Floats) -> None:
-    """Write the numbers of Q8_0's blocks.
-
-    Parameters
-    ----------
-    blocks : ndarray of uint8, shape (n, 34)
-        Any bytes.
-    scales : ndarray of float32, shape (n,)
-        Of the blocks.
-    out : ndarray of float32, shape (n, 32)
-        Becomes ``scale * code``.
-
-    Examples
-    --------
-    >>> blocks, out = octet_blocks(np.full((1, 32), -127, np.float32))[0], np.empty((1, 32), "f4")
-    >>> octet_numbers(blocks, block_scales(blocks), out)
-    >>> out[0, :2]
-    array([-127., -127.], dtype=float32)
-    """
-    _put_numbers(blocks, scales, out, "Q8_0")
-
-
 def block_scales(blocks: Bytes) -> Floats:
     """Return the float16 number that begins each block.
 
@@ -159,6 +55,18 @@ def block_scales(blocks: Bytes) -> Floats:
     array([1.], dtype=float32)
     """
     return widen_half(halves(blocks[:, :2]))[:, 0]
+
+
+def _largest_pattern(x: Floats) -> int:
+    patterns = np.ascontiguousarray(x).view(np.uint32) & np.uint32(0x7FFFFFFF)
+    return int(patterns.max(initial=0))
+
+
+def _put_numbers(blocks: Bytes, scales: Floats, out: Floats, name: str) -> None:
+    kind = SIMPLE[name]
+    codes = kind.split(blocks)["codes"].astype(np.int16) + np.int16(kind.low)
+    with np.errstate(all="ignore"):
+        out[:] = codes.astype(np.float32) * scales[:, None]
 
 
 @subroutine
@@ -221,6 +129,30 @@ def _put_nibbles(row: Floats, out: Bytes) -> Any:
     return max(above, below)
 
 
+def nibble_blocks(x: Floats) -> tuple[Bytes, int]:
+    """Return the blocks of Q4_0, and the pattern of the largest magnitude.
+
+    Parameters
+    ----------
+    x : ndarray of float32, shape (n, 32)
+        Finite numbers.
+
+    Returns
+    -------
+    blocks : ndarray of uint8, shape (n, 18)
+        As ggml writes them.
+    worst : int
+        The largest magnitude's float32 pattern: below `ENDLESS` where all numbers are finite.
+
+    Examples
+    --------
+    >>> nibble_blocks(np.zeros((1, 32), np.float32))[0].tobytes().hex()
+    '008088888888888888888888888888888888'
+    """
+    kind = SIMPLE["Q4_0"]
+    return kind.join(kind.search(x)), _largest_pattern(x)
+
+
 @kernel(nibble_blocks, parallel=True)
 def nibble_blocks_kernel(x: Floats) -> tuple[Bytes, int]:
     """See `nibble_blocks`."""
@@ -230,6 +162,30 @@ def nibble_blocks_kernel(x: Floats) -> tuple[Bytes, int]:
     for i in prange(x.shape[0]):
         worst = max(worst, _put_nibbles(rows[i], out[i]))
     return out, worst
+
+
+def octet_blocks(x: Floats) -> tuple[Bytes, int]:
+    """Return the blocks of Q8_0, and the pattern of the largest magnitude.
+
+    Parameters
+    ----------
+    x : ndarray of float32, shape (n, 32)
+        Finite numbers.
+
+    Returns
+    -------
+    blocks : ndarray of uint8, shape (n, 34)
+        As ggml writes them.
+    worst : int
+        As `nibble_blocks`.
+
+    Examples
+    --------
+    >>> octet_blocks(np.full((1, 32), 127, np.float32))[0][0, :4].tolist()
+    [0, 60, 127, 127]
+    """
+    kind = SIMPLE["Q8_0"]
+    return kind.join(kind.search(x)), _largest_pattern(x)
 
 
 @kernel(octet_blocks, parallel=True)
@@ -259,6 +215,28 @@ def octet_blocks_kernel(x: Floats) -> tuple[Bytes, int]:
     return out, worst
 
 
+def nibble_numbers(blocks: Bytes, scales: Floats, out: Floats) -> None:
+    """Write the numbers of Q4_0's blocks.
+
+    Parameters
+    ----------
+    blocks : ndarray of uint8, shape (n, 18)
+        Any bytes.
+    scales : ndarray of float32, shape (n,)
+        Of the blocks.
+    out : ndarray of float32, shape (n, 32)
+        Becomes ``scale * (code - 8)``. (The caller's array: NumPy asks for large pages.)
+
+    Examples
+    --------
+    >>> blocks, out = nibble_blocks(np.full((1, 32), -4, np.float32))[0], np.empty((1, 32), "f4")
+    >>> nibble_numbers(blocks, block_scales(blocks), out)
+    >>> out[0, :3]
+    array([-4., -4., -4.], dtype=float32)
+    """
+    _put_numbers(blocks, scales, out, "Q4_0")
+
+
 @kernel(nibble_numbers, parallel=True)
 def nibble_numbers_kernel(blocks: Bytes, scales: Floats, out: Floats) -> None:
     """See `nibble_numbers`."""
@@ -268,6 +246,28 @@ def nibble_numbers_kernel(blocks: Bytes, scales: Floats, out: Floats) -> None:
             byte = np.int32(blocks[i, j + 2])
             out[i, j] = np.float32((byte & np.int32(15)) - np.int32(8)) * d
             out[i, j + 16] = np.float32((byte >> np.int32(4)) - np.int32(8)) * d
+
+
+def octet_numbers(blocks: Bytes, scales: Floats, out: Floats) -> None:
+    """Write the numbers of Q8_0's blocks.
+
+    Parameters
+    ----------
+    blocks : ndarray of uint8, shape (n, 34)
+        Any bytes.
+    scales : ndarray of float32, shape (n,)
+        Of the blocks.
+    out : ndarray of float32, shape (n, 32)
+        Becomes ``scale * code``.
+
+    Examples
+    --------
+    >>> blocks, out = octet_blocks(np.full((1, 32), -127, np.float32))[0], np.empty((1, 32), "f4")
+    >>> octet_numbers(blocks, block_scales(blocks), out)
+    >>> out[0, :2]
+    array([-127., -127.], dtype=float32)
+    """
+    _put_numbers(blocks, scales, out, "Q8_0")
 
 
 @kernel(octet_numbers, parallel=True)

@@ -96,36 +96,40 @@ def _is_first_below(patterns: NDArray[np.uint32], magnitude: Any) -> bool:
 
 
 @subroutine
-def _put_nibbles(row: Floats, out: Bytes) -> Any:
-    """Write a block of Q4_0, and return the pattern of its largest magnitude."""
-    signed, unsigned = row.view(np.int32), row.view(np.uint32)
+def _put_nibbles(rows: Floats, signed: Any, unsigned: Any, out: Bytes, i: int) -> Any:
+    """Write block i of Q4_0, and return the pattern of its largest magnitude.
+
+    Whole arrays and an index: a view of a row would be counted by all threads.
+    """
     # patterns: the largest signed one is the greatest number, the largest unsigned one the least
-    most: Any = signed[0]
-    least: Any = unsigned[0]
-    for j in range(1, 32):
-        most, least = max(most, signed[j]), max(least, unsigned[j])
+    most: Any = np.int32(-0x80000000)
+    least: Any = np.uint32(0)
+    for j in range(32):
+        most, least = max(most, signed[i, j]), max(least, unsigned[i, j])
     above: Any = max(np.int64(most), 0)
     below: Any = np.int64(least) & 0x7FFFFFFF
     if not np.int64(least) >> 31:
         below = 0
     pattern = max(above, below)
     # of equal magnitudes the first one's sign counts
-    if below > above or (below == above and pattern and _is_first_below(unsigned, below)):
+    if below > above or (below == above and pattern and _is_first_below(unsigned[i], below)):
         pattern |= 0x80000000
     d = np.float32(np.uint32(pattern).view(np.float32) / np.float32(-8))
     half = _half_pattern(np.int64(d.view(np.uint32)))
-    out[0], out[1] = half & 255, half >> 8
+    out[i, 0], out[i, 1] = half & 255, half >> 8
     inverse = np.float32(0)
     if d != 0:
         inverse = np.float32(1) / d
     if np.abs(inverse) == np.inf:  # no code is in reach: C's cast gives zeros
-        out[2:] = 0
+        for j in range(2, 18):
+            out[i, j] = 0
         return max(above, below)
     for j in range(16):
         # |x * inverse| is at most 8 and an ulp: the cast truncates to 0..16
-        low = np.int32(row[j] * inverse + np.float32(8.5))
-        high = np.int32(row[j + 16] * inverse + np.float32(8.5))
-        out[j + 2] = (low - (low >> 4)) + (high - (high >> 4)) * 16
+        low = np.int32(rows[i, j] * inverse + np.float32(8.5))
+        high = np.int32(rows[i, j + 16] * inverse + np.float32(8.5))
+        low, high = low - (low >> np.int32(4)), high - (high >> np.int32(4))
+        out[i, j + 2] = low | (high << np.int32(4))
     return max(above, below)
 
 
@@ -157,10 +161,11 @@ def nibble_blocks(x: Floats) -> tuple[Bytes, int]:
 def nibble_blocks_kernel(x: Floats) -> tuple[Bytes, int]:
     """See `nibble_blocks`."""
     rows = np.ascontiguousarray(x)
+    signed, unsigned = rows.view(np.int32), rows.view(np.uint32)
     out = np.empty((x.shape[0], 18), np.uint8)
     worst: Any = 0
     for i in prange(x.shape[0]):
-        worst = max(worst, _put_nibbles(rows[i], out[i]))
+        worst = max(worst, _put_nibbles(rows, signed, unsigned, out, i))
     return out, worst
 
 

@@ -7,6 +7,7 @@ pair -1, +1 and ``uint1`` the pair 0, 1.
 """
 
 from ..core.errors import RangeError
+from .code_tables import CODE_TABLES
 from .format import Format
 from .integers import Integer
 from .level_tables import LevelTable, normal_float_levels
@@ -71,6 +72,8 @@ def get(name: str | Format) -> Format:
     """
     if isinstance(name, Format):
         return name
+    if isinstance(name, str) and name in CODE_TABLES:
+        return CODE_TABLES[name]
     if not isinstance(name, str) or name not in FORMATS:
         raise RangeError(f"format = {name!r} is unknown; there are {', '.join(sorted(FORMATS))}")
     return FORMATS[name]

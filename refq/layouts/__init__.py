@@ -1,5 +1,5 @@
 """Other people's bytes: read to nouns, written back alike."""
 
-from . import gguf
+from . import bitsandbytes, gguf, microscaling, onnx_int4
 
-__all__ = ["gguf"]
+__all__ = ["bitsandbytes", "gguf", "microscaling", "onnx_int4"]

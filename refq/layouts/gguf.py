@@ -32,6 +32,14 @@ from ..encodings import Encoding, ScaledEncoding
 from .gguf_block import BlockType
 from .gguf_graph import fields_from, graph_of
 from .gguf_k import K_BLOCKS
+from .gguf_kernels import (
+    ENDLESS,
+    block_scales,
+    nibble_blocks_kernel,
+    nibble_numbers_kernel,
+    octet_blocks_kernel,
+    octet_numbers_kernel,
+)
 from .gguf_simple import SIMPLE
 from .gguf_tables import TABLES
 from .gguf_ternary import TERNARY
@@ -40,6 +48,12 @@ __all__ = ["TYPES", "dequantize", "nbits", "quantize", "read", "write"]
 
 #: name -> block type: sizes in numbers and bytes, codes, tables
 TYPES: Mapping[str, BlockType] = MappingProxyType({**SIMPLE, **K_BLOCKS, **TABLES, **TERNARY})
+
+#: type -> the kernels that write and read its blocks
+_KERNELS: dict[str, tuple[Any, Any]] = {
+    "Q4_0": (nibble_blocks_kernel, nibble_numbers_kernel),
+    "Q8_0": (octet_blocks_kernel, octet_numbers_kernel),
+}
 
 _CHUNK = 1 << 18  #: numbers that a search takes at a time, so that its temporaries stay small
 
@@ -116,29 +130,37 @@ def read(buffer: bytes | bytearray | memoryview, type: str, shape: Any) -> Scale
 
     Notes
     -----
-    O(n). Tier T1. `stored_bits` of the graph is `nbits` for types without a table and for all but
-    TQ1_0, whose digits are kept in two bits each; a table is one leaf more, of constant size.
+    O(n). Tier T1. `stored_bits` of the graph is `nbits`, but for TQ1_0, whose digits are kept in
+    two bits each.
 
     Examples
     --------
     >>> read(bytes([0, 0x3C, *range(32)]), "Q8_0", (1, 32)).decode()[0, :4]
     array([0., 1., 2., 3.], dtype=float32)
     """
-    kind, wanted = _kind(type), check_shape(shape)
+    kind = _kind(type)
+    blocks, wanted = _split_blocks(buffer, kind, shape)
+    return graph_of(kind, kind.split(blocks), wanted)
+
+
+def _split_blocks(
+    buffer: bytes | bytearray | memoryview, kind: BlockType, shape: Any
+) -> tuple[NDArray[np.uint8], tuple[int, ...]]:
+    """Return the bytes, one row per block, and the checked shape."""
+    wanted, data = check_shape(shape), _bytes(buffer)
     n = _blocks(wanted, kind)
-    data = _bytes(buffer)
     if data.size != n * kind.nbytes:
         raise FormatError(
-            f"buffer has {data.size} bytes; {n} blocks of {type} for shape {wanted} have "
+            f"buffer has {data.size} bytes; {n} blocks of {kind.name} for shape {wanted} have "
             f"{n * kind.nbytes}"
         )
-    return graph_of(kind, kind.split(data.reshape(n, kind.nbytes)), wanted)
+    return data.reshape(n, kind.nbytes), wanted
 
 
 def _bytes(buffer: bytes | bytearray | memoryview) -> NDArray[np.uint8]:
     if not isinstance(buffer, (bytes, bytearray, memoryview)):
         raise FormatError(f"buffer must be bytes, not {buffer.__class__.__name__}")
-    return np.frombuffer(bytes(buffer), np.uint8)
+    return np.frombuffer(buffer if isinstance(buffer, bytes) else bytes(buffer), np.uint8)
 
 
 def write(encoding: Encoding, type: str) -> bytes:
@@ -210,6 +232,9 @@ def quantize(x: ArrayLike, type: str) -> bytes:
     '00bc80888888888888888888888888888888'
     """
     kind = _kind(type)
+    at_once = _at_once(x, kind)
+    if at_once is not None:
+        return at_once
     a = check_float_array(x)
     n = _blocks(a.shape, kind)
     with np.errstate(over="ignore"):
@@ -222,6 +247,16 @@ def quantize(x: ArrayLike, type: str) -> bytes:
     parts = [kind.search(rows[s]) for s in _slices(kind, n)]
     found = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
     return kind.join(found).tobytes()
+
+
+def _at_once(x: ArrayLike, kind: BlockType) -> bytes | None:
+    """Return the blocks by a kernel, where there is one and `x` needs no conversion."""
+    if kind.name not in _KERNELS or not isinstance(x, np.ndarray) or x.dtype != np.float32:
+        return None
+    if isinstance(x, np.ma.MaskedArray) or not x.dtype.isnative or not x.flags.c_contiguous:
+        return None
+    blocks, worst = _KERNELS[kind.name][0](x.reshape(_blocks(x.shape, kind), kind.size))
+    return blocks.tobytes() if worst < ENDLESS else None  # the other way says which number it was
 
 
 def _slices(kind: BlockType, n: int) -> list[slice]:
@@ -271,4 +306,9 @@ def dequantize(
         if size % kind.nbytes:
             raise FormatError(f"buffer has {size} bytes; blocks of {type} have {kind.nbytes}")
         shape = (size // kind.nbytes * kind.size,)
-    return read(buffer, type, shape).decode()
+    if type not in _KERNELS:
+        return read(buffer, type, shape).decode()
+    blocks, wanted = _split_blocks(buffer, kind, shape)
+    out = np.empty((len(blocks), kind.size), np.float32)
+    _KERNELS[type][1](blocks, block_scales(blocks), out)
+    return out.reshape(wanted)

@@ -48,10 +48,10 @@ class BlockType:
         What the unsigned code 0 means.
     zero_point : bool
         Whether codes stay unsigned, with a zero point of one beside them.
-    table : tuple of int or None
-        What each code means, where codes are indices.
-    scale_table : tuple of float or None
-        What the byte of the scale means, where it is no float16.
+    format : str or None
+        The table that says what each code means, where codes are no integers.
+    scale_format : str
+        What the scale's bits mean.
     sub_size : int or None
         Numbers that share a code of a scale, in super-blocks.
     scale_bits, scale_low : int
@@ -79,8 +79,8 @@ class BlockType:
     search: Callable[[NDArray[np.float32]], Fields]
     low: int = 0
     zero_point: bool = False
-    table: tuple[int, ...] | None = None
-    scale_table: tuple[float, ...] | None = None
+    format: str | None = None
+    scale_format: str = "float16"
     sub_size: int | None = None
     scale_bits: int = 0
     scale_low: int = 0

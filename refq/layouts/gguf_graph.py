@@ -8,20 +8,19 @@ rounds alike.
 """
 
 from math import prod
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import FormatError
 from ..encodings import (
-    CodebookEncoding,
     DenseEncoding,
     Encoding,
     GeneratedEncoding,
     ScaledEncoding,
-    dense,
 )
+from .alike import check_alike, refuse
 from .gguf_block import BlockType, Fields
 
 __all__ = ["fields_from", "graph_of"]
@@ -39,16 +38,6 @@ def _integers(codes: NDArray[Any], bits: int, low: int) -> DenseEncoding:
 
 def _patterns(leaf: DenseEncoding, low: int) -> NDArray[np.uint8]:
     return (leaf.codes.astype(np.int16) - low).astype(np.uint8)
-
-
-def _table_leaf(table: tuple[float, ...]) -> DenseEncoding:
-    small = all(isinstance(v, int) for v in table)
-    return dense(np.array(table).reshape(1, -1, 1), "int8" if small else "float32")
-
-
-def _indices(codes: NDArray[Any], bits: int, table: tuple[float, ...], shape: Shape) -> Encoding:
-    leaf = DenseEncoding(codes.reshape(-1, 1), f"uint{bits}")
-    return CodebookEncoding(leaf, _table_leaf(table), shape)
 
 
 def _block_shape(shape: Shape, size: int) -> Shape:
@@ -80,9 +69,8 @@ def graph_of(kind: BlockType, fields: Fields, shape: Shape) -> ScaledEncoding:
     272
     """
     codes = fields["codes"].reshape(shape)
-    elements: Encoding
-    if kind.table is not None:
-        elements = _indices(codes, kind.bits, kind.table, shape)
+    if kind.format is not None:
+        elements = DenseEncoding(codes, kind.format)
     else:
         elements = _integers(codes, kind.bits, kind.low)
     blocks = (*shape[:-1], shape[-1] // kind.size)
@@ -95,9 +83,7 @@ def graph_of(kind: BlockType, fields: Fields, shape: Shape) -> ScaledEncoding:
 def _parameters(kind: BlockType, fields: Fields, blocks: Shape) -> tuple[Encoding, Encoding | None]:
     """Return scale and offset, which are codes times a float16 in super-blocks."""
     d = fields["scale"].reshape(blocks)
-    if kind.scale_table is not None:
-        return _indices(d, 8, kind.scale_table, blocks), None
-    scale: Encoding = DenseEncoding(d, "float16")
+    scale: Encoding = DenseEncoding(d, kind.scale_format)
     if kind.sub_size is None:
         found = DenseEncoding(fields["offset"].reshape(blocks), "float16") if kind.offset else None
         return scale, found
@@ -130,7 +116,7 @@ def fields_from(kind: BlockType, encoding: Encoding) -> Fields:
     Raises
     ------
     FormatError
-        If the graph has another form: a part, a format, a block shape or a table differs.
+        If the graph has another form: a part, a format or a block shape differs.
 
     Examples
     --------
@@ -142,13 +128,13 @@ def fields_from(kind: BlockType, encoding: Encoding) -> Fields:
 ScaledEncoding
     """
     if not isinstance(encoding, ScaledEncoding):
-        _refuse(kind, encoding, "it must be ScaledEncoding")
+        refuse(kind.name, encoding, "it must be ScaledEncoding")
     shape = encoding.shape
     if not shape or shape[-1] % kind.size:
-        _refuse(kind, encoding, f"the last axis must be a multiple of {kind.size}")
+        refuse(kind.name, encoding, f"the last axis must be a multiple of {kind.size}")
     blocks = (*shape[:-1], shape[-1] // kind.size)
     template = graph_of(kind, _zeros(kind, prod(blocks)), shape)
-    _check_alike(kind, encoding, template, "")
+    check_alike(kind.name, encoding, template)
     return _collect(kind, encoding, prod(blocks))
 
 
@@ -156,36 +142,12 @@ def _zeros(kind: BlockType, n: int) -> Fields:
     return kind.split(np.zeros((n, kind.nbytes), np.uint8))
 
 
-def _check_alike(kind: BlockType, got: Encoding, want: Encoding, path: str) -> None:
-    """Compare two graphs part by part, codes aside."""
-    where = path or "the encoding"
-    if type(got) is not type(want) or got.shape != want.shape:
-        _refuse(kind, got, f"{where} must be {type(want).__name__} of shape {want.shape}")
-    mine, theirs = dict(got.config()), dict(want.config())
-    mine.pop("coding", None), theirs.pop("coding", None)
-    if isinstance(got, DenseEncoding) and isinstance(want, DenseEncoding):
-        mine, theirs = {"format": got.format}, {"format": want.format}
-    if mine != theirs or set(got.parts()) != set(want.parts()):
-        _refuse(kind, got, f"{where} must have {theirs} and the parts {sorted(want.parts())}")
-    if path.endswith("codebook") and not np.array_equal(got.decode(), want.decode()):
-        _refuse(kind, got, f"{where} must be the type's own table")
-    for name, part in want.parts().items():
-        _check_alike(kind, got.parts()[name], part, f"{path}.{name}" if path else name)
-
-
-def _refuse(kind: BlockType, got: Encoding, why: str) -> NoReturn:
-    raise FormatError(f"a {type(got).__name__} of shape {got.shape} is no {kind.name}: {why}")
-
-
 def _codes_of(part: Encoding | None) -> DenseEncoding:
     """Return the leaf of codes in a part that was compared with the template."""
     while not isinstance(part, DenseEncoding):
-        if isinstance(part, CodebookEncoding):
-            part = part.codes
-        elif isinstance(part, ScaledEncoding):
-            part = part.elements
-        else:
+        if not isinstance(part, ScaledEncoding):
             raise FormatError(f"{part} holds no codes")
+        part = part.elements
     return part
 
 

@@ -23,6 +23,7 @@ ggml 0.25.3: ``quantize_row_iq4_nl_ref``, ``quantize_row_iq4_xs_ref``, ``quantiz
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import formats
 from .gguf_arithmetic import (
     Floats,
     half_bits,
@@ -42,12 +43,9 @@ Bytes = NDArray[np.uint8]
 _F = np.float32
 _EMPTY = _F(1e-15)
 
-_UNEVEN = (-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113)
-_LEVELS = np.array(_UNEVEN, np.float32)
-
-_DOUBLED = (0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12)
-#: half of each power of two, since the table is doubled; ggml gives code 255 a number too
-_POWERS = tuple(2.0 ** (e - 128) for e in range(256))
+_LEVELS: Floats = formats.get("ggml_iq4_nl").values
+_DOUBLED: Floats = formats.get("ggml_mxfp4").values
+_POWERS: Floats = formats.get("ggml_e8m0_half").values
 
 
 def _nearest_level(x: Floats) -> NDArray[np.intp]:
@@ -116,11 +114,11 @@ def _search_powers(x: Floats) -> Fields:
         # a float32 logarithm: just below a power of two it may round up to the integer
         power = np.floor(np.log2(top.astype(np.float64)).astype(np.float32))
         e = np.where(top > 0, low_bits(power - _F(2) + _F(127)), 0).astype(np.uint8)
-        d = np.array(_POWERS, np.float32)[e][:, None]
+        d = _POWERS[e][:, None]
         codes = np.zeros(x.shape, np.uint8)
         best = np.abs(_F(0) * d - x)
         for i, value in enumerate(_DOUBLED[1:], 1):
-            error = np.abs(_F(value) * d - x)
+            error = np.abs(value * d - x)
             codes[error < best] = i
             best = np.minimum(best, error)
     return {"codes": codes, "scale": e[:, None]}
@@ -159,21 +157,21 @@ TABLES = {
     for made in (
         BlockType(
             *("IQ4_NL", 32, 18, 4, _split_levels, _join_both, _search_levels),
-            table=_UNEVEN,
+            format="ggml_iq4_nl",
             looks_back=True,
         ),
         BlockType(
             *("IQ4_XS", 256, 136, 4, _split_level_groups, _join_level_groups),
             _search_level_groups,
-            table=_UNEVEN,
+            format="ggml_iq4_nl",
             sub_size=32,
             scale_bits=6,
             scale_low=-32,
         ),
         BlockType(
             *("MXFP4", 32, 17, 4, _split_powers, _join_both, _search_powers),
-            table=_DOUBLED,
-            scale_table=_POWERS,
+            format="ggml_mxfp4",
+            scale_format="ggml_e8m0_half",
         ),
     )
 }

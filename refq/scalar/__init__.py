@@ -2,7 +2,7 @@
 
 from .adaround import AdaRound, rectified_sigmoid, rounding_objective
 from .affine import AffineQuantizer, affine_bound
-from .block_scaled import SCALE_RULES, BlockScaledQuantizer, scale_exponent
+from .block_scaled import SCALE_RULES, BlockScaledQuantizer, relative_bound, scale_exponent
 from .clipping import EntropyRange, MeanSquaredErrorRange
 from .gptq import GPTQ
 from .levels import LevelQuantizer
@@ -38,6 +38,7 @@ __all__ = [
     "has_zero_point",
     "is_symmetric",
     "rectified_sigmoid",
+    "relative_bound",
     "rounding_objective",
     "scale_exponent",
     "scale_of",

@@ -1,9 +1,10 @@
-"""Block-scaled formats: small floats that share a scale, in short runs along an axis.
+"""Block-scaled formats: small floats or integers that share a scale, in runs along an axis.
 
 Problem
 -------
 A float of 4 to 8 bits has too small a range for a tensor. Let each run of 16 or 32 neighbours share
-a scale that is itself a code of 8 bits: MXFP8, MXFP6, MXFP4, MXINT8 [1]_ and NVFP4 [2]_.
+a scale that is itself a code of 8 bits: MXFP8, MXFP6, MXFP4, MXINT8 [1]_ and NVFP4 [2]_. Integers
+of any width under a power of two are *block floating point* [4]_: one exponent for many mantissas.
 
 Equation
 --------
@@ -37,29 +38,49 @@ The bound
 Let *g* be the widest gap next to the chosen element, *u* = 2^-53 the unit roundoff of the quotient
 and *v* that of the product: ``|x - x'| <= S g/2 + u |x| + v |x'|`` where ``|x|`` is within the
 elements' range, and ``overload + v |x'|`` beyond. For powers of two the quotient is exact, and so
-is the product, since ``S * element`` has at most 8 bits and is a multiple of 2^-143: u = v = 0.
+is the product, since ``S * element`` has at most 16 bits and is a multiple of 2^-143: u = v = 0.
+
+Relative to the block's *a*, powers of two inside the scale format's ends give
+``|x - x'| <= a * relative_bound(element, scale_rule)``. The rule fixes the interval of ``a / S``:
+
+==========  =============================================================
+floor       ``[P, 2P)``, P = 2^emax
+ceil        ``(P/2, P]``
+even        ``[cP, 2cP)``, ``c = 1 - 2^-(p+1)``, p the significant bits
+round_up    ``(top/2, top]``
+==========  =============================================================
+
+An element errs most in the middle of a gap, by half of it, and ``a / S`` is at least that middle
+and at least the interval's start; beyond *top* it saturates, by less than the interval's end less
+*top*. The largest quotient of these is the bound. With M mantissa bits it is ``1 / (2^(M+1) + 1)``
+by the rules that do not saturate; by floor, whose saturation loses ``1 - top / 2P``, it is 1/4 for
+E2M1, 1/16 for E2M3 and 1/8 for the others. Rounding first ("even") takes that away, but for E4M3,
+whose last binade lacks 480: 3/31 remain. For integers of b bits it is ``2^(1-b)`` by floor,
+``2^(2-b)`` by ceil, ``1 / (2^(b-1) - 1/2)`` by even, ``1 / (2^(b-1) - 1)`` by round_up.
 
 References
 ----------
 .. [1] Open Compute Project, "OCP Microscaling Formats (MX) Specification", version 1.0, 2023.
 .. [2] NVIDIA, "Pretraining Large Language Models with NVFP4", 2025, arXiv:2509.25149.
 .. [3] B. D. Rouhani et al., "Microscaling Data Formats for Deep Learning", 2023, arXiv:2310.10537.
+.. [4] J. H. Wilkinson, "Rounding Errors in Algebraic Processes", HMSO, 1963.
 """
 
+import math
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import formats
-from ..core.checks import check_scale
+from ..core.checks import check_choice, check_scale
 from ..core.errors import RangeError
 from ..core.granularity import PerGroup, block_reduce, expand
 from ..encodings import DenseEncoding, Encoding, Method, ScaledEncoding, dense
 from ..encodings.legal import Choice, Legal, Whole
 from .schemes import check_reach
 
-__all__ = ["SCALE_RULES", "BlockScaledQuantizer", "scale_exponent"]
+__all__ = ["SCALE_RULES", "BlockScaledQuantizer", "relative_bound", "scale_exponent"]
 
 #: which rules a scale format has
 SCALE_RULES: dict[str, tuple[str, ...]] = {
@@ -74,7 +95,7 @@ _ELEMENTS = (
     "float6_e3m2fn",
     "float8_e4m3fn",
     "float8_e5m2",
-    "int8",
+    *(f"int{bits}" for bits in range(2, 17)),
 )
 
 
@@ -138,6 +159,60 @@ def _precision(element: formats.Format) -> int:
     return element.bits - 1
 
 
+def relative_bound(element: str, scale_rule: str) -> float:
+    """Return the largest error of a block under a power of two, relative to its largest magnitude.
+
+    Parameters
+    ----------
+    element : str
+        The name of an element format.
+    scale_rule : {"floor", "ceil", "even", "round_up"}
+        How the power of two is chosen.
+
+    Returns
+    -------
+    float
+        ``max |x - x'| / max |x|`` is at most this, wherever the scale is no end of its format.
+
+    Raises
+    ------
+    RangeError
+        If there is no such element or rule.
+
+    Notes
+    -----
+    The module's docstring derives it; a supremum, which blocks come as near to as they like.
+
+    References
+    ----------
+    OCP Microscaling Formats (MX) Specification, version 1.0, section 6.3, is the rule "floor".
+
+    Examples
+    --------
+    >>> [relative_bound("float4_e2m1fn", rule) for rule in SCALE_RULES["float8_e8m0fnu"]]
+    [0.25, 0.2, 0.2, 0.2]
+    >>> [round(relative_bound("float8_e4m3fn", rule), 4) for rule in ("floor", "even", "round_up")]
+    [0.125, 0.0968, 0.0588]
+    """
+    check_choice(element, "element", _ELEMENTS)
+    check_choice(scale_rule, "scale_rule", SCALE_RULES["float8_e8m0fnu"])
+    form = formats.get(element)
+    values = _finite_values(form)
+    top = float(values[-1])
+    power = math.ldexp(0.5, math.frexp(top)[1])
+    c = 1 - 2.0 ** -(_precision(form) + 1)
+    low, high = {
+        "floor": (power, 2 * power),
+        "ceil": (power / 2, power),
+        "even": (c * power, 2 * c * power),
+        "round_up": (top / 2, top),
+    }[scale_rule]
+    positive = values[values >= 0]
+    middle, half = (positive[1:] + positive[:-1]) / 2, np.diff(positive) / 2
+    reached = middle <= high
+    return float(max((high - top) / high, (half / np.maximum(low, middle))[reached].max()))
+
+
 def _half_gaps(decoded: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return, for every decoded element, half of the widest gap next to it."""
     gaps = np.diff(values)
@@ -171,7 +246,8 @@ class BlockScaledQuantizer(Method):
     Parameters
     ----------
     element : str
-        "float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn", "float8_e4m3fn", "float8_e5m2" or "int8".
+        "float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn", "float8_e4m3fn", "float8_e5m2", or "int2"
+        to "int16": block floating point with mantissas of that many bits, the sign included.
     scale_format : {"float8_e8m0fnu", "float8_e4m3fn"}
         Powers of two; or a float over a float32 scale of the tensor.
     block_size : int
@@ -236,11 +312,11 @@ class BlockScaledQuantizer(Method):
 
     @classmethod
     def examples(cls) -> list[Method]:
-        """See `Method.examples`: MXFP4, MXFP8, MXINT8, NVFP4; tests judge all others."""
+        """See `Method.examples`: MXFP4, MXFP8, block floats, NVFP4; tests judge all others."""
         return [
             cls(),
             cls("float8_e4m3fn", block_size=5, scale_rule="ceil", axis=0),
-            cls("int8", block_size=7, scale_rule="round_up"),
+            cls("int5", block_size=7, scale_rule="round_up"),
             cls("float4_e2m1fn", "float8_e4m3fn", 16, "nearest"),
         ]
 

@@ -15,8 +15,8 @@ Conventions
 The scale is rounded to its storage first; the quotient is a true division by the *stored* scale, in
 float32, or in float64 if the array or the decoded scale is float64. A tie goes to the lower code:
 that is the formats' rule. An all-zero block has scale 1. Blocks lie along an axis of the array; a
-ragged edge is a smaller block. (bitsandbytes runs its blocks over the flattened array: that is a
-layout.)
+ragged edge is a smaller block. (bitsandbytes runs its blocks over the flattened array, and takes
+the mean off its scales before it quantizes them: that is the layout `refq.layouts.bitsandbytes`.)
 
 The bound
 ---------
@@ -44,27 +44,32 @@ from .schemes import check_reach
 
 __all__ = ["LevelQuantizer"]
 
+Table = formats.LevelTable | formats.CodeTable
+
 #: Tables that an absmax scale serves: zero is a level, so zero stays zero.
 TABLES = tuple(
     sorted(
         name
-        for name, form in formats.FORMATS.items()
-        if isinstance(form, formats.LevelTable) and 0.0 in form.levels
+        for name, form in {**formats.FORMATS, **formats.CODE_TABLES}.items()
+        if isinstance(form, Table) and 0.0 in form.levels and not name.startswith("ggml_")
     )
 )
 
 
-def _table(name: str) -> formats.LevelTable:
+def _table(name: str) -> Table:
     form = formats.get(name)
-    if not isinstance(form, formats.LevelTable):
+    if not isinstance(form, Table):
         raise RangeError(f"format = {name!r} is no level table; there are {', '.join(TABLES)}")
     return form
 
 
-def _half_gaps(form: formats.LevelTable) -> NDArray[np.float64]:
+def _half_gaps(form: Table) -> NDArray[np.float64]:
     """Return, for every code, half of the widest gap next to its level."""
-    gaps = np.diff(np.array(form.levels, np.float64))
-    return np.maximum(np.append(gaps, 0.0), np.insert(gaps, 0, 0.0)) / 2
+    levels = np.array(form.levels, np.float64)
+    ascending = np.unique(levels)
+    gaps = np.diff(ascending)
+    widest = np.maximum(np.append(gaps, 0.0), np.insert(gaps, 0, 0.0))
+    return np.asarray(widest[np.searchsorted(ascending, levels)] / 2)
 
 
 class LevelQuantizer(Method):
@@ -72,12 +77,13 @@ class LevelQuantizer(Method):
 
     Parameters
     ----------
-    format : {"nf4", "ternary"}
-        A level table with a zero.
+    format : {"nf4", "bnb_fp4", "bnb_dynamic8", "ternary"}
+        A table with a zero among its levels.
     granularity : Granularity
         Which elements share a scale.
     scale_method : Method
-        How the scales are stored; cloned, not fitted itself.
+        How the scales are stored; cloned, not fitted itself. A quantizer here is double
+        quantization: the scales become codes over scales of their own.
 
     Attributes
     ----------
@@ -126,7 +132,7 @@ class LevelQuantizer(Method):
         """See `Method.examples`."""
         return [
             cls(),
-            cls("nf4", granularity=PerGroup(5), scale_method=Cast("float32")),
+            cls("bnb_fp4", granularity=PerGroup(5), scale_method=cls("bnb_dynamic8")),
             cls("ternary", granularity=PerAxis(0)),
             cls("nf4", granularity=PerTensor()),
         ]
@@ -175,7 +181,7 @@ class LevelQuantizer(Method):
         decoded = encoding.decode()
         v = np.finfo(decoded.dtype).eps / 2 + 2.0**-50
         x, s = W.astype(np.float64), scale.astype(np.float64)
-        over = np.maximum(x - s * form.levels[-1], s * form.levels[0] - x)
+        over = np.maximum(x - s * max(form.levels), s * min(form.levels) - x)
         inside = s * _half_gaps(form)[encoding.elements.codes] + u * np.abs(x)
         rounding = v * np.abs(decoded.astype(np.float64))
         return np.asarray((np.where(over > 0, over, inside) + rounding) * (1 + 2.0**-50))

@@ -30,9 +30,9 @@ SIZES = {
     "Q4_K": (256, 144, 0),
     "Q5_K": (256, 176, 0),
     "Q6_K": (256, 210, 0),
-    "IQ4_NL": (32, 18, 16 * 8),
-    "IQ4_XS": (256, 136, 16 * 8),
-    "MXFP4": (32, 17, 16 * 8 + 256 * 32),
+    "IQ4_NL": (32, 18, 0),
+    "IQ4_XS": (256, 136, 0),
+    "MXFP4": (32, 17, 0),
     "TQ1_0": (256, 54, 2 * (512 + 16 - 54 * 8)),
     "TQ2_0": (256, 66, 0),
 }
@@ -231,15 +231,6 @@ def test_other_graphs_are_refused():
         gguf.write(dense([1.0]), "Q4_0")
     with pytest.raises(FormatError, match="bytes"):
         gguf.read("text", "Q4_0", (32,))
-
-
-def test_another_table_is_refused():
-    encoding = gguf.read(gguf.quantize(X[:1], "IQ4_NL"), "IQ4_NL", (1, 256))
-    other = encoding.map_leaves(
-        lambda leaf: dense(-leaf.decode().astype(int), "int8") if leaf.ndim == 3 else leaf
-    )
-    with pytest.raises(FormatError, match="own table"):
-        gguf.write(other, "IQ4_NL")
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e39])

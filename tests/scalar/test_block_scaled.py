@@ -13,7 +13,7 @@ from refq.conformance.judging import judge_method
 from refq.conformance.subjects import plain_array
 from refq.core.errors import RangeError, ShapeError
 from refq.encodings import ScaledEncoding
-from refq.scalar import SCALE_RULES, BlockScaledQuantizer, scale_exponent
+from refq.scalar import SCALE_RULES, BlockScaledQuantizer, relative_bound, scale_exponent
 
 RULES = SCALE_RULES["float8_e8m0fnu"]
 # the largest value, floor(log2) of it, significant bits, by the texts; int8 in steps of one
@@ -24,6 +24,10 @@ ELEMENTS = {
     "float8_e4m3fn": (448, 8, 4),
     "float8_e5m2": (57344, 15, 3),
     "int8": (127, 6, 7),
+    "int2": (1, 0, 1),
+    "int5": (15, 3, 4),
+    "int12": (2047, 10, 11),
+    "int16": (32767, 14, 15),
 }
 NVFP4 = BlockScaledQuantizer("float4_e2m1fn", "float8_e4m3fn", 16, "nearest")
 
@@ -264,3 +268,58 @@ def test_shapes_that_are_refused():
         BlockScaledQuantizer().fit(np.zeros((2, 0)))
     with pytest.raises(ShapeError, match="fitted to"):
         BlockScaledQuantizer().fit([1.0]).encode([1.0, 2.0])
+
+
+BOUNDS = {
+    "float4_e2m1fn": ("1/4", "1/5", "1/5", "1/5"),
+    "float6_e2m3fn": ("1/16", "1/17", "1/17", "1/17"),
+    "float6_e3m2fn": ("1/8", "1/9", "1/9", "1/9"),
+    "float8_e4m3fn": ("1/8", "1/17", "3/31", "1/17"),
+    "float8_e5m2": ("1/8", "1/9", "1/9", "1/9"),
+    "int8": ("1/128", "1/64", "2/255", "1/127"),
+    "int2": ("1/2", "1", "2/3", "1"),
+    "int16": ("1/32768", "1/16384", "2/65535", "1/32767"),
+}
+
+
+@pytest.mark.parametrize("element", BOUNDS)
+@pytest.mark.parametrize("rule", RULES)
+def test_error_relative_to_the_block_by_rule(element, rule):
+    """The bounds by hand; no block exceeds them, and some come within two percent (2^-9 grid)."""
+    bound = relative_bound(element, rule)
+    assert bound == float(Fraction(BOUNDS[element][RULES.index(rule)]))
+    a = 2.0 ** (np.arange(2048) / 1024)  # two binades of largest magnitudes, ends among them
+    ends = [1.0, 1.5, 1.75, 1.875, 2.0, float(ELEMENTS[element][0])]
+    a = np.concatenate([a, *(np.nextafter(ends, s * np.inf) for s in (-1, 1)), ends])
+    top = 2.0 ** math.ceil(math.log2(ELEMENTS[element][0])) if element != "int2" else 1.0
+    grid = np.minimum(np.arange(1, 257) / 256, 1)
+    middle = 1 - (np.arange(64) + 0.5) / top  # ties of integers near the end
+    parts = np.concatenate([grid, middle[middle > 0], [1.0]])
+    x = a[:, None] * np.append(1.0, parts)
+    e = BlockScaledQuantizer(element, block_size=x.shape[1], scale_rule=rule).fit_encode(x)
+    worst = (np.abs(x - e.decode().astype(np.float64)).max(axis=1) / a).max()
+    assert worst <= bound * (1 + 2.0**-40)  # the quotient's own rounding
+    assert worst > 0.97 * bound
+
+
+def test_relative_bounds_are_for_what_there_is():
+    with pytest.raises(RangeError, match="element = 'nf4'"):
+        relative_bound("nf4", "floor")
+    with pytest.raises(RangeError, match="scale_rule = 'nearest'"):
+        relative_bound("int8", "nearest")
+
+
+@pytest.mark.parametrize("bits", range(2, 17))
+def test_block_floating_point_of_every_width(bits):
+    """Mantissas of any width under one exponent: b + 8/32 bits, half a step of error or less."""
+    W = np.random.default_rng(bits).standard_normal((4, 64))
+    q = BlockScaledQuantizer(f"int{bits}", scale_rule="round_up")
+    e = q.fit_encode(W)
+    assert e.bits_per_weight == bits + 0.25
+    exponents = np.log2(q.scale_)
+    assert (exponents == np.rint(exponents)).all()
+    step = np.repeat(q.scale_, 32, axis=1).astype(np.float64)
+    mantissas = e.decode() / step
+    assert (mantissas == np.rint(mantissas)).all()
+    assert np.abs(mantissas).max() <= 2 ** (bits - 1) - 1
+    assert (np.abs(W - e.decode()) <= step / 2).all()

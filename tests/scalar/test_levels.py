@@ -9,9 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from refq import formats
+from refq.conformance.judging import judge_method
 from refq.core.errors import RangeError, ShapeError
 from refq.core.granularity import PerAxis, PerGroup, PerTensor
-from refq.encodings import Cast
+from refq.encodings import Cast, ScaledEncoding
 from refq.scalar import LevelQuantizer
 
 NF4 = [Fraction(float(v)) for v in formats.get("nf4").values]
@@ -151,7 +152,7 @@ def test_layouts_give_the_same_bits():
 def test_refusals():
     with pytest.raises(RangeError, match=r"'binary' has no zero.*mean of \|x\|"):
         LevelQuantizer("binary").fit([1.0])
-    with pytest.raises(RangeError, match="'nf4', 'ternary'"):
+    with pytest.raises(RangeError, match=r"'bnb_dynamic8', 'bnb_fp4', 'nf4', .*'ternary'"):
         LevelQuantizer("int4").fit([1.0])
     with pytest.raises(ShapeError, match="empty"):
         LevelQuantizer("nf4").fit(np.zeros((2, 0)))
@@ -161,3 +162,45 @@ def test_refusals():
         LevelQuantizer("nf4").fit([1e-9])
     with pytest.raises(RangeError, match="below the smallest normal float32"):
         LevelQuantizer("nf4", scale_method=Cast("float32")).fit([1e-38])
+
+
+DOUBLE = LevelQuantizer("bnb_dynamic8", PerGroup(256), Cast("float32"))
+
+
+def test_double_quantization_needs_nothing_new():
+    """QLoRA's sizes: 4 bits, 8 over 64 for a scale, 32 over 64 * 256 for the scale of scales."""
+    W = np.random.default_rng(6).standard_normal((16, 16384), dtype=np.float32)
+    plain = LevelQuantizer("nf4", scale_method=Cast("float32")).fit_encode(W)
+    q = LevelQuantizer("nf4", scale_method=DOUBLE)
+    e = q.fit_encode(W)
+    assert isinstance(e.scale, ScaledEncoding)
+    assert e.scale.elements.format == "bnb_dynamic8"
+    assert plain.bits_per_weight == 4.5
+    assert e.bits_per_weight == 4 + 8 / 64 + 32 / (64 * 256)
+    assert np.all(np.abs(W.astype(float) - e.decode()) <= q.error_bound(W, e))
+    # the widest gap of the map is 9/640, at its top: scales err by half of it, relative to the top
+    top = np.repeat(e.scale.scale.decode(), 256, axis=1)
+    assert np.abs(e.scale.decode() - plain.scale.decode()).max() <= (9 / 1280 + 1e-6) * top.max()
+    assert q.encode(e.decode()).to_bytes() == e.to_bytes()
+
+
+@pytest.mark.parametrize("table", ["nf4", "bnb_fp4", "bnb_dynamic8", "ternary"])
+@pytest.mark.parametrize("scale_method", [Cast("float32"), DOUBLE], ids=["float32", "double"])
+def test_every_law_for_every_table(table, scale_method):
+    q = LevelQuantizer(table, PerGroup(7), scale_method)
+    failed = [v.story for v in judge_method(q) if v.word not in ("pass", "not applicable")]
+    assert not failed, failed[0]
+
+
+def test_fp4_levels_are_their_own_codes():
+    levels = formats.get("bnb_fp4").values
+    e = LevelQuantizer("bnb_fp4", PerTensor(), Cast("float32")).fit_encode(levels)
+    np.testing.assert_array_equal(e.decode(), levels)
+    assert formats.get("bnb_fp4").bits == 4
+    assert (np.delete(e.elements.codes, [0, 8]) == np.delete(np.arange(16), [0, 8])).all()
+
+
+def test_a_scale_that_double_quantization_loses_is_named():
+    W = np.array([[1.0] * 7 + [1e-9] * 7], np.float32)
+    with pytest.raises(RangeError, match=r"stored scale\[0, 1\] = 0.0"):
+        LevelQuantizer("nf4", PerGroup(7), DOUBLE).fit(W)

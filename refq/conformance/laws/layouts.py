@@ -57,10 +57,8 @@ def decodes_in_blocks(layout: LayoutSubject) -> None:
     """Decode all rows at once and one by one."""
     rows = layout.shape[0]
     whole = layout.read(layout.buffer, layout.type, layout.shape).decode()
-    step = len(layout.buffer) // rows
     for i in range(rows):
-        part = layout.buffer[i * step : (i + 1) * step]
-        alone = layout.read(part, layout.type, (1, *layout.shape[1:])).decode()[0]
+        alone = layout.read(layout.row(i), layout.type, (1, *layout.shape[1:])).decode()[0]
         bad = ~((alone == whole[i]) | (np.isnan(alone) & np.isnan(whole[i])))
         where = int(np.argmax(bad))
         need(

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...layouts import gguf, gguf_bits, gguf_graph
+from ...layouts import bitsandbytes, gguf, gguf_bits, gguf_graph
 from ..layout_subjects import layout_examples
 from .registry import plant, plant_function
 
@@ -14,6 +14,10 @@ __all__: list[str] = []
 
 def _subjects() -> list[Any]:
     return [subject for _, subject in layout_examples()]
+
+
+def _four_bits_of_a_number() -> list[Any]:
+    return [dict(layout_examples())["bitsandbytes nf4"]]
 
 
 def _interleaved(codes: NDArray[Any], bits: int, run: int) -> NDArray[np.uint8]:
@@ -40,6 +44,12 @@ def _first_scale_for_all(kind: Any, fields: Any, shape: Any) -> Any:
     return _graph_of(kind, {**fields, "scale": np.array(one)}, shape)
 
 
+def _low_nibble_first(codes: NDArray[np.uint8], format: str) -> NDArray[np.uint8]:
+    packed = _bytes_of_codes(codes, format)
+    return np.asarray((packed >> np.uint8(4)) | (packed << np.uint8(4)))
+
+
+_bytes_of_codes = bitsandbytes._bytes_of_codes
 _unplanes = gguf_bits.unplanes
 _collect = gguf_graph._collect
 _graph_of = gguf_graph.graph_of
@@ -85,4 +95,13 @@ plant_function(
     gguf_graph.graph_of,
     _first_scale_for_all,
     _subjects,
+)
+plant(
+    "bitsandbytes packed as ONNX",
+    "L11 written back",
+    "The first code of a byte is written to its low bits, where bitsandbytes has it in the high.",
+    bitsandbytes,
+    "_bytes_of_codes",
+    _low_nibble_first,
+    _four_bits_of_a_number,
 )

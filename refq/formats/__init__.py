@@ -2,10 +2,18 @@
 
 from .format import Format
 from .integers import Integer
-from .level_tables import LevelTable, normal_float_levels
-from .minifloats import Minifloat, PowersOfTwo, SmallFloat
+from .level_lists import (
+    additive_power_of_two_levels,
+    bitsandbytes_fp4_levels,
+    bitsandbytes_fp4_thresholds,
+    normal_float_levels,
+    power_of_two_levels,
+)
+from .level_tables import LevelTable
+from .minifloats import Minifloat, PowersOfTwo
 from .native_floats import NativeFloat
-from .registry import FORMATS, get
+from .registry import FORMATS, check_registered, get, register
+from .small_floats import SmallFloat
 
 __all__ = [
     "FORMATS",
@@ -16,6 +24,12 @@ __all__ = [
     "NativeFloat",
     "PowersOfTwo",
     "SmallFloat",
+    "additive_power_of_two_levels",
+    "bitsandbytes_fp4_levels",
+    "bitsandbytes_fp4_thresholds",
+    "check_registered",
     "get",
     "normal_float_levels",
+    "power_of_two_levels",
+    "register",
 ]

@@ -13,16 +13,17 @@ Equation
 Conventions
 -----------
 The scale is rounded to its storage first; the quotient is a true division by the *stored* scale, in
-float32, or in float64 if the array or the decoded scale is float64. A tie goes to the lower code:
-that is the formats' rule. An all-zero block has scale 1. Blocks lie along an axis of the array; a
-ragged edge is a smaller block. (bitsandbytes runs its blocks over the flattened array: that is a
-layout.)
+float32, or in float64 if the array or the decoded scale is float64. A tie goes where the table
+sends it: to the lower level, in bitsandbytes' FP4 to the smaller magnitude. An all-zero block has
+scale 1. Blocks lie along an axis of the array; a ragged edge is a smaller block. (bitsandbytes runs its
+blocks over the flattened array: that is a layout.)
 
 The bound
 ---------
-With *u* the unit roundoff of the quotient, *v* that of the product and *g* the widest gap next to
-the chosen level l: ``|x - x'| <= |x - s t| + s |t - l| + |s l - x'| <= u |x| + s g/2 + v |x'|`` for
-a quotient t within the table. Beyond its ends, the overload distance replaces the first two terms.
+With *u* the unit roundoff of the quotient, *v* that of the product and *r* how far from its level l
+a number may be that gets it (half of the wider gap, where the table decides at midpoints):
+``|x - x'| <= |x - s t| + s |t - l| + |s l - x'| <= u |x| + s r + v |x'|`` for a quotient t within
+the table. Beyond its ends, the overload distance replaces the first two terms.
 
 References
 ----------
@@ -61,18 +62,12 @@ def _table(name: str) -> formats.LevelTable:
     return form
 
 
-def _half_gaps(form: formats.LevelTable) -> NDArray[np.float64]:
-    """Return, for every code, half of the widest gap next to its level."""
-    gaps = np.diff(np.array(form.levels, np.float64))
-    return np.maximum(np.append(gaps, 0.0), np.insert(gaps, 0, 0.0)) / 2
-
-
 class LevelQuantizer(Method):
     """The nearest level of a fixed table, times the block's scale.
 
     Parameters
     ----------
-    format : {"nf4", "ternary"}
+    format : {"nf4", "bnb_fp4", "ternary", "pot4", "apot5"}
         A level table with a zero.
     granularity : Granularity
         Which elements share a scale.
@@ -128,7 +123,7 @@ class LevelQuantizer(Method):
             cls(),
             cls("nf4", granularity=PerGroup(5), scale_method=Cast("float32")),
             cls("ternary", granularity=PerAxis(0)),
-            cls("nf4", granularity=PerTensor()),
+            cls("bnb_fp4", granularity=PerTensor()),
         ]
 
     def check_parameters(self) -> None:
@@ -164,7 +159,7 @@ class LevelQuantizer(Method):
         return ScaledEncoding(DenseEncoding(codes, self.format), self._scale_encoding, block_shape)
 
     def error_bound(self, W: NDArray[Any], encoding: Encoding) -> NDArray[Any] | None:
-        """Half of the widest gap next to the level, times the scale; the overload outside."""
+        """How far a level reaches, times the scale; the overload outside."""
         if not isinstance(encoding, ScaledEncoding) or not isinstance(
             encoding.elements, DenseEncoding
         ):
@@ -175,7 +170,7 @@ class LevelQuantizer(Method):
         decoded = encoding.decode()
         v = np.finfo(decoded.dtype).eps / 2 + 2.0**-50
         x, s = W.astype(np.float64), scale.astype(np.float64)
-        over = np.maximum(x - s * form.levels[-1], s * form.levels[0] - x)
-        inside = s * _half_gaps(form)[encoding.elements.codes] + u * np.abs(x)
+        over = np.maximum(x - s * form.max, s * form.min - x)
+        inside = s * form.reach(encoding.elements.codes) + u * np.abs(x)
         rounding = v * np.abs(decoded.astype(np.float64))
         return np.asarray((np.where(over > 0, over, inside) + rounding) * (1 + 2.0**-50))

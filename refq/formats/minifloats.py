@@ -188,14 +188,17 @@ class Minifloat(SmallFloat):
         wide = a.dtype if self._is_narrower(a.dtype) else np.dtype(np.float32)
         if not self._is_narrower(wide) or wide.itemsize < a.dtype.itemsize:
             return None
-        target = self._target(wide, overflow)
+        M, least, last, sign, zero, above, below, missing = self._target(wide, overflow)
         flat, codes, met = np.ascontiguousarray(a).reshape(-1), np.empty(a.size, self.dtype), 0
         # what is widened is widened by the piece: a whole copy would be larger than the input
         step = max(a.size, 1) if wide == a.dtype else CHUNK
         for start in range(0, a.size, step):
             with np.errstate(invalid="ignore"):  # signalling NaN
                 part = flat[start : start + step].astype(wide, copy=False)
-            got, seen = cast_patterns(part.view(f"u{wide.itemsize}"), *target, codes[:0])
+            got, seen = cast_patterns(
+                part.view(f"u{wide.itemsize}"), M, least, last, sign, zero, above, below, missing,
+                codes[:0],
+            )  # fmt: skip
             codes, met = got if step >= a.size else _put(codes, start, got), met | seen
         refused = MET_NAN * (nan == "error") | MET_BEYOND * (overflow == "error")
         return None if met & refused else codes.reshape(a.shape)

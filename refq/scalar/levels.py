@@ -15,8 +15,8 @@ Conventions
 The scale is rounded to its storage first; the quotient is a true division by the *stored* scale, in
 float32, or in float64 if the array or the decoded scale is float64. A tie goes where the table
 sends it: to the lower level, in bitsandbytes' FP4 to the smaller magnitude. An all-zero block has
-scale 1. Blocks lie along an axis of the array; a ragged edge is a smaller block. (bitsandbytes runs its
-blocks over the flattened array: that is a layout.)
+scale 1. Blocks lie along an axis of the array; a ragged edge is a smaller block. (bitsandbytes runs
+its blocks over the flattened array: that is a layout.)
 
 The bound
 ---------

@@ -25,7 +25,8 @@ def _beside(kind: Any, code: int, half: bool, ulps: int, mantissa_bits: int, exp
     field, mantissa = divmod(code, 1 << mantissa_bits)
     significand = mantissa + (1 << mantissa_bits) * (field > 0) + 0.5 * half
     with np.errstate(over="ignore", under="ignore"):
-        x = kind(np.ldexp(significand, max(field, 1) - 1 + exponent - mantissa_bits))
+        x: Any = np.ldexp(significand, max(field, 1) - 1 + exponent - mantissa_bits)
+        x = kind(x)
         return np.nextafter(x, kind(np.inf * ulps)) if ulps else x
 
 

@@ -49,8 +49,8 @@ def kind_of(subject: Any) -> str:
     Parameters
     ----------
     subject : object
-        An encoding, a model, a format, a `MethodSubject`, a `KernelSubject`, or an object with an attribute
-        ``kind``.
+        An encoding, a model, a format, a `MethodSubject`, a `KernelSubject`, or an object with an
+        attribute ``kind``.
 
     Returns
     -------

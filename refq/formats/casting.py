@@ -67,7 +67,7 @@ def cast_patterns(
     missing: int,
     like: NDArray[Any],
 ) -> tuple[NDArray[Any], int]:
-    """Cast patterns of one axis, half to even; every step stays in their own width.
+    """Cast patterns of one axis, half to even; every step stays in their width, without a branch.
 
     Parameters
     ----------
@@ -104,39 +104,44 @@ def cast_patterns(
     (array([ 56, 216, 126], dtype=uint8), 1)
     """
     word = patterns.dtype.type
-    size = patterns.itemsize
-    wide = np.int64(10 if size == 2 else 23 if size == 4 else 52)
-    top = word((word(1) << word(8 * size - 1)) - word(1))
-    fraction = word((word(1) << word(wide)) - word(1))
-    infinity = word(top - fraction)
-    width, mantissa = word(wide), word(mantissa_bits)
-    spare, most = word(wide - mantissa_bits), word(wide + 3)
-    largest, minus, zero = word(last), word(sign), word(signed_zero)
-    over, under, nothing = word(above), word(below), word(missing)
-    first, deepest = np.int32(least), np.int32(wide)
-    met = word(0)
+    zero, one, two = word(0), word(1), word(2)
+    ones = np.uint64(word(~zero))  # all that depends on it is a constant to the compiler
+    wide = 10 if ones == np.uint64(0xFFFF) else 23 if ones == np.uint64(0xFFFFFFFF) else 52
+    within = word(
+        15 if wide == 10 else 31 if wide == 23 else 63
+    )  # a masked shift stays in its width
+    width, mantissa = word(word(wide) & within), word(word(mantissa_bits) & within)
+    top, fraction = word(word(one << within) - one), word(word(one << width) - one)
+    infinity, leading = word(top - fraction), word(one << width)
+    spare, deepest, most = word(wide - mantissa_bits), word(wide + 1), word(wide + 3)
+    largest, minus, keeps = word(last), word(sign), word(signed_zero)
+    over, under, nothing, first = word(above), word(below), word(missing), word(least)
+    met = zero
     codes = np.empty(patterns.size, like.dtype)
     for i in range(patterns.size):
         magnitude = word(patterns[i] & top)
-        field = np.int32(magnitude >> width)
-        significand = word((magnitude & fraction) | word(word(field > 0) << width))
-        field = max(field, np.int32(1))
-        lower = max(min(np.int32(first - field), deepest), np.int32(0))
-        shift = min(word(spare + word(lower)), most)
-        base = word(word(max(np.int32(field - first), np.int32(0))) << mantissa)
-        odd = word(word((significand >> shift) + base) & word(1))
-        half = word(word(word(1) << word(shift - word(1))) - word(1))
-        code = word(word(word(significand + half + odd) >> shift) + base)
+        field = word(magnitude >> width)
+        implicit = leading if field != zero else zero
+        field = max(field, one)
+        significand = word(word(magnitude & fraction) | implicit)
+        lower = word(first - field) if first > field else zero
+        shift = word(min(word(spare + min(lower, deepest)), most) & within)
+        steps = word(field - first) if field > first else zero
+        base = word(steps << mantissa)
+        odd = word(word(word(significand >> shift) + base) & one)
+        half = word(word(one << word(word(shift - one) & within)) - one)
+        code = word(word(word(word(significand + half) + odd) >> shift) + base)
         beyond = (code > largest) | (magnitude >= infinity)
-        negative = patterns[i] > top
         code = min(code, largest)
-        if negative and (code | zero) != word(0):
-            code = word(code | minus)
-        code = (under if negative else over) if beyond else code
+        negative = patterns[i] > top
+        signed = minus if negative else zero
+        code = word(code | (signed if word(code | keeps) != zero else zero))
+        end = under if negative else over
+        code = end if beyond else code
         nan = magnitude > infinity
         code = nothing if nan else code
-        # NaN lies beyond nothing
-        met |= word(word(beyond and not nan) | word(word(nan) << word(1)))
+        seen = one if beyond else zero
+        met = word(met | (two if nan else seen))  # NaN lies beyond nothing
         codes[i] = code
     return codes, int(met)
 

@@ -186,7 +186,7 @@ def power_of_two_levels(bits: int, largest: int = 0, signed: bool = True) -> tup
 
     References
     ----------
-    D. Miyashita et al., arXiv:1603.01025; A. Zhou et al., arXiv:1702.03044, equation 1.
+    D. Miyashita et al., arXiv:1603.01025; A. Zhou et al., arXiv:1702.03044.
 
     Examples
     --------
@@ -235,7 +235,7 @@ def additive_power_of_two_levels(
 
     References
     ----------
-    Y. Li et al., arXiv:1909.13144, section 2.2.
+    Y. Li et al., arXiv:1909.13144.
 
     Examples
     --------

@@ -188,18 +188,9 @@ class Minifloat(SmallFloat):
         wide = a.dtype if self._is_narrower(a.dtype) else np.dtype(np.float32)
         if not self._is_narrower(wide) or wide.itemsize < a.dtype.itemsize:
             return None
-        M, least, last, sign, zero, above, below, missing = self._target(wide, overflow)
-        flat, codes, met = np.ascontiguousarray(a).reshape(-1), np.empty(a.size, self.dtype), 0
-        # what is widened is widened by the piece: a whole copy would be larger than the input
-        step = max(a.size, 1) if wide == a.dtype else CHUNK
-        for start in range(0, a.size, step):
-            with np.errstate(invalid="ignore"):  # signalling NaN
-                part = flat[start : start + step].astype(wide, copy=False)
-            got, seen = cast_patterns(
-                part.view(f"u{wide.itemsize}"), M, least, last, sign, zero, above, below, missing,
-                codes[:0],
-            )  # fmt: skip
-            codes, met = got if step >= a.size else _put(codes, start, got), met | seen
+        target = self._target(wide, overflow)
+        flat = np.ascontiguousarray(a).reshape(-1)
+        codes, met = _cast_as(flat, wide, target, np.empty(0, self.dtype))
         refused = MET_NAN * (nan == "error") | MET_BEYOND * (overflow == "error")
         return None if met & refused else codes.reshape(a.shape)
 
@@ -219,9 +210,21 @@ class Minifloat(SmallFloat):
         return (*fixed, above, below, special.get("nan", 0))
 
 
-def _put(codes: NDArray[Any], start: int, part: NDArray[Any]) -> NDArray[Any]:
-    codes[start : start + part.size] = part
-    return codes
+def _cast_as(
+    x: NDArray[Any], wide: np.dtype[Any], target: tuple[int, ...], like: NDArray[Any]
+) -> tuple[NDArray[Any], int]:
+    """Cast by the kernel; what must be widened is widened by the piece, to spare a whole copy."""
+    M, least, last, sign, zero, above, below, missing = target
+    if wide == x.dtype:
+        patterns = x.view(f"u{wide.itemsize}")
+        return cast_patterns(patterns, M, least, last, sign, zero, above, below, missing, like)
+    codes, met = np.empty(x.size, like.dtype), 0
+    for start in range(0, x.size, CHUNK):
+        with np.errstate(invalid="ignore"):  # signalling NaN
+            part = x[start : start + CHUNK].astype(wide)
+        codes[start : start + CHUNK], seen = _cast_as(part, wide, target, like)
+        met |= seen
+    return codes, met
 
 
 @dataclass(frozen=True)

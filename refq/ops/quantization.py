@@ -432,7 +432,9 @@ def _range_of(codes: NDArray[Any], format: str | Format | None) -> tuple[int, in
     return target.low, target.high
 
 
-def _output_dtype(wanted: DTypeLike | None, scale: np.dtype[Any], codes: np.dtype[Any]) -> np.dtype[Any]:
+def _output_dtype(
+    wanted: DTypeLike | None, scale: np.dtype[Any], codes: np.dtype[Any]
+) -> np.dtype[Any]:
     """Return the dtype of the result; a narrower one must be reachable by one rounding."""
     dtype = scale if wanted is None else np.dtype(wanted)
     if dtype.kind != "f" or dtype.itemsize > 8:

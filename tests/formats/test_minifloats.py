@@ -1,5 +1,6 @@
 """Small floats: published anchors, any parameters against Fractions, one rounding, policies."""
 
+import tracemalloc
 from bisect import bisect_right
 from fractions import Fraction
 
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 from refq import formats
 from refq.core.errors import DTypeError, FormatError, RangeError
 from refq.core.rounding import ROUNDINGS
+from refq.core.twins import jit_enabled
 from refq.formats import Minifloat, PowersOfTwo
+from refq.formats.minifloats import CHUNK
 
 E4M3 = formats.get("float8_e4m3fn")
 E5M2 = formats.get("float8_e5m2")
@@ -352,3 +355,57 @@ def test_powers_of_two_of_other_widths():
     assert form.encode([0.75, 1.5, 3.0, 6.0]).tolist() == [0, 2, 2, 4]
     with pytest.raises(RangeError, match="bits"):
         PowersOfTwo(9, 1)
+
+
+# The kernel's path ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("name", [*PUBLISHED, "float8_e5m2"])
+def test_the_kernels_path_equals_the_numpy_path(kind, name, monkeypatch):
+    """On values and middles of the format, moved, with NaN and infinities, under all policies."""
+    form = formats.get(name)
+    values = np.unique(form.values[np.isfinite(form.values)].astype(np.float64))
+    values = np.concatenate([values[:400], values[-400:]])
+    with np.errstate(over="ignore", under="ignore"):
+        x = np.concatenate([values, (values[:-1] + values[1:]) / 2, 1.1 * values]).astype(kind)
+    x = np.concatenate([x, np.nextafter(x, kind(np.inf)), kind([np.inf, -np.inf, 0.0, -0.0])])
+    policies = ["saturate"] + [p for p in ("infinity", "nan") if p in form.special_codes]
+    missing = kind([np.nan, -np.nan]) if "nan" in form.special_codes else x[:0]
+    every = np.concatenate([x, missing])
+    got = [
+        form.encode(every, overflow=p, nan="keep" if missing.size else "error") for p in policies
+    ]
+    monkeypatch.setattr("refq.formats.minifloats.jit_enabled", lambda: False)
+    for policy, codes in zip(policies, got, strict=True):
+        want = form.encode(every, overflow=policy, nan="keep" if missing.size else "error")
+        np.testing.assert_array_equal(codes, want)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("name", ["float8_e4m3fn", "float4_e2m1fn", "bfloat16"])
+@pytest.mark.skipif(not jit_enabled(), reason="the NumPy definitions use more")
+def test_no_temporary_is_larger_than_the_input(kind, name):
+    x = np.ones((600, 1000), kind)
+    form = formats.get(name)
+    codes = form.encode(x)
+    values = form.decode(codes)
+    for run, given, out in ((form.encode, x, codes), (form.decode, codes, values)):
+        tracemalloc.start()
+        try:
+            run(given)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        # what is widened by the piece holds two pieces of float32 and one of codes, at most
+        pieces = 10 * CHUNK if name == "bfloat16" and kind is np.float16 else 0
+        assert peak <= out.nbytes + pieces + 20_000
+
+
+def test_long_float16_arrays_are_widened_by_the_piece():
+    x = (np.arange(200_001) % 1999 - 1000).astype(np.float16) / np.float16(8)
+    form = formats.get("bfloat16")
+    np.testing.assert_array_equal(form.encode(x), form.encode(x.astype(np.float64)))
+    x[-1] = np.nan
+    with pytest.raises(RangeError, match=r"x\[200000\] = nan"):
+        form.encode(x)

@@ -18,7 +18,7 @@ def _small_floats() -> list[Any]:
 
 
 def _tables() -> list[Any]:
-    return [LevelTable([1.0, -1.0, 0.0, 4.0]), LevelTable(get("nf4").values)]
+    return [LevelTable((1.0, -1.0, 0.0, 4.0)), LevelTable(tuple(get("nf4").values.tolist()))]
 
 
 def _integers() -> list[Any]:
@@ -55,7 +55,7 @@ def _by_float32_midpoints(
     overflow: str = "saturate",
     nan: str = "error",
 ) -> NDArray[Any]:
-    v = np.float32(sorted(self.levels))
+    v = np.array(sorted(self.levels), np.float32)
     rank = np.searchsorted((v[:-1] + v[1:]) / np.float32(2), np.asarray(x, np.float64))
     return np.argsort(self.levels)[rank].astype(self.dtype)
 

@@ -88,8 +88,8 @@ def _look_ups(draw: st.DrawFn) -> Arguments:
 register(
     "refq.formats.casting._look_up_definition",
     edges=[
-        (np.zeros(0, np.uint8), np.float32([1.0])),
-        (np.array([1, 0], np.uint8), np.float32([-0.0, np.nan])),
+        (np.zeros(0, np.uint8), np.ones(1, np.float32)),
+        (np.array([1, 0], np.uint8), np.array([-0.0, np.nan], np.float32)),
         (np.array([65535], np.uint16), np.arange(65536.0)),
     ],
 )(_look_ups)

@@ -54,7 +54,7 @@ class Cast(Method):
     @classmethod
     def examples(cls) -> list[Method]:
         """See `Method.examples`."""
-        return [cls(), cls("float64"), cls("bfloat16"), cls("float8_e4m3fn")]
+        return [cls(), cls("float64"), cls("bfloat16"), cls("float8_e5m2")]
 
     def _learn(
         self,

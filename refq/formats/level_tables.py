@@ -26,7 +26,9 @@ rounded: the end is taken.
 ``binary`` has no zero: a number of exactly 0 is a tie between -1 and +1. It goes *down*, to -1;
 with ``rounding="half_up"`` or "half_away" it goes to +1: sign(0) = +1 of binarized networks.
 
-Where both -0 and 0 are levels, all negative numbers that become zero get -0; both zeros get 0.
+Where both -0 and 0 are levels, negative numbers that become zero get -0; both zeros get 0, as
+bitsandbytes does, which asks whether x < 0. The code of -0 is not canonical, then: its value is
+encoded to another. See `LevelTable.canonical`.
 """
 
 import zlib
@@ -240,6 +242,26 @@ class LevelTable(Format):
                 f"codes{shown(index)} = {codes[index]}; {self.name} has {len(self.levels)} codes"
             )
         return table_values(codes, self._table, self.dtype)
+
+    def canonical(self, codes: NDArray[Any]) -> NDArray[Any]:
+        """Return codes with 0's in the place of -0's: what encoding their values gives.
+
+        Parameters
+        ----------
+        codes : ndarray of `dtype`
+            Codes that exist.
+
+        Returns
+        -------
+        ndarray of `dtype`
+            Same shape, same values but for the sign of zero.
+
+        Examples
+        --------
+        >>> LevelTable((-1.0, -0.0, 0.0, 1.0)).canonical(np.array([0, 1, 2], np.uint8))
+        array([0, 2, 2], dtype=uint8)
+        """
+        return np.asarray(self.encode(np.array(self.levels, np.float32))[codes])
 
     @property
     def values(self) -> NDArray[Any]:

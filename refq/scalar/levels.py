@@ -83,7 +83,8 @@ class LevelQuantizer(Method):
     -----
     ``binary`` is refused: its levels -1 and +1 would both lie an absmax away from zero; the least
     squared error needs the mean of ``|x|``, which is a binarizer's scale. ``ternary`` has the
-    absmax as its scale, so all below half of it becomes zero; a searched threshold does better.
+    absmax as its scale, so all below half of it becomes zero; a searched threshold does better. Of
+    the two zeros of ``bnb_fp4`` only 0 is used: bitsandbytes keeps the sign.
     Error bound: in the module's docstring. Cost: O(n log n_levels). Tier T1.
 
     References
@@ -155,7 +156,8 @@ class LevelQuantizer(Method):
         block_shape = self.granularity.block_shape(self._same_shape(W).shape)
         with np.errstate(over="ignore", under="ignore"):
             levels = W / expand(self.scale_, W.shape, block_shape)
-        codes = _table(self.format).encode(levels)
+        table = _table(self.format)
+        codes = table.canonical(table.encode(levels))  # -0 decodes to what would be coded as 0
         return ScaledEncoding(DenseEncoding(codes, self.format), self._scale_encoding, block_shape)
 
     def error_bound(self, W: NDArray[Any], encoding: Encoding) -> NDArray[Any] | None:

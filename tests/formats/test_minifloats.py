@@ -357,7 +357,7 @@ def test_powers_of_two_of_other_widths():
         PowersOfTwo(9, 1)
 
 
-# The kernel's path ---------------------------------------------------------------------------------
+# The kernel's path --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
@@ -390,10 +390,10 @@ def test_no_temporary_is_larger_than_the_input(kind, name):
     form = formats.get(name)
     codes = form.encode(x)
     values = form.decode(codes)
-    for run, given, out in ((form.encode, x, codes), (form.decode, codes, values)):
+    for run, array, out in ((form.encode, x, codes), (form.decode, codes, values)):
         tracemalloc.start()
         try:
-            run(given)
+            run(array)
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()

@@ -43,7 +43,7 @@ def test_nf4_size_and_unit_block():
 
 
 @given(
-    table=st.sampled_from(["nf4", "ternary"]),
+    table=st.sampled_from(["nf4", "ternary", "pot4", "apot5"]),
     code=st.integers(0, 14),
     where=st.sampled_from(["level", "midpoint"]),
     ulps=st.integers(-2, 2),
@@ -151,7 +151,7 @@ def test_layouts_give_the_same_bits():
 def test_refusals():
     with pytest.raises(RangeError, match=r"'binary' has no zero.*mean of \|x\|"):
         LevelQuantizer("binary").fit([1.0])
-    with pytest.raises(RangeError, match="'nf4', 'ternary'"):
+    with pytest.raises(RangeError, match="'nf4', 'pot4', 'ternary'"):
         LevelQuantizer("int4").fit([1.0])
     with pytest.raises(ShapeError, match="empty"):
         LevelQuantizer("nf4").fit(np.zeros((2, 0)))

@@ -94,6 +94,7 @@ def stored(values: NDArray[Any], method: Method) -> tuple[Encoding, NDArray[Any]
 
     Examples
     --------
+    >>> import numpy as np
     >>> stored(np.array([0.1]), Cast("float16"))[1]
     array([0.09997559], dtype=float32)
     """
@@ -125,6 +126,7 @@ def stored_scale(values: NDArray[Any], method: Method) -> tuple[Encoding, NDArra
 
     Examples
     --------
+    >>> import numpy as np
     >>> stored_scale(np.array([1.0, 1e-9]), Cast("float16"))
     Traceback (most recent call last):
     refq.core.errors.RangeError: stored scale[1] = 0.0 must be finite and > 0

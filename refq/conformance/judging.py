@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core.errors import RefqError
 from ..encodings import Encoding, Method
+from ..formats import Format
 from ..nn import Model
 from .laws import KINDS, Law, LawViolation, laws_for
 from .mutants import mutants_of
@@ -48,8 +49,8 @@ def kind_of(subject: Any) -> str:
     Parameters
     ----------
     subject : object
-        An encoding, a model, a `MethodSubject`, a `KernelSubject`, or an object with an attribute
-        ``kind``.
+        An encoding, a model, a format, a `MethodSubject`, a `KernelSubject`, or an object with an
+        attribute ``kind``.
 
     Returns
     -------
@@ -66,6 +67,8 @@ def kind_of(subject: Any) -> str:
         return "encoding"
     if isinstance(subject, Model):
         return "model"
+    if isinstance(subject, Format):
+        return "format"
     if isinstance(subject, MethodSubject):
         return "method"
     return "kernel" if isinstance(subject, KernelSubject) else str(getattr(subject, "kind", ""))
@@ -146,7 +149,7 @@ def matrix(subjects: Iterable[tuple[str, Any]] | None = None) -> list[Verdict]:
     Parameters
     ----------
     subjects : iterable of (str, object) or None
-        Names, and methods or encodings; None means every method example and noun example.
+        Names, and methods, encodings or formats; None means every method example and noun example.
 
     Returns
     -------

@@ -48,7 +48,17 @@ __all__ = [
 ]
 
 #: the packages whose import registers methods and kernels
-CHAPTERS = ("codings", "numerics", "encodings", "ops", "scalar", "vector", "lowrank", "pruning")
+CHAPTERS = (
+    "formats",
+    "codings",
+    "numerics",
+    "encodings",
+    "ops",
+    "scalar",
+    "vector",
+    "lowrank",
+    "pruning",
+)
 
 
 def import_chapters() -> list[str]:

@@ -12,7 +12,6 @@ Equation
 
 from typing import Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from .. import formats
@@ -36,7 +35,8 @@ class Cast(Method):
     Notes
     -----
     Stateless. An element that overflows the format is an error: a cast has no scale to adapt.
-    Error bound: half the distance of the format's neighbours. Tier T1.
+    Error bound: half of the wider gap next to the value, exactly, in every format: see
+    `refq.formats.Format.reach`. Tier T1.
 
     Examples
     --------
@@ -54,7 +54,7 @@ class Cast(Method):
     @classmethod
     def examples(cls) -> list[Method]:
         """See `Method.examples`."""
-        return [cls(), cls("float32"), cls("float64")]
+        return [cls(), cls("float64"), cls("bfloat16"), cls("float8_e5m2")]
 
     def _learn(
         self,
@@ -69,13 +69,10 @@ class Cast(Method):
         return dense(W, self.format)
 
     def error_bound(self, W: NDArray[Any], encoding: Encoding) -> NDArray[Any] | None:
-        """Half a unit in the last place, where the format is a NumPy float."""
-        form = formats.get(self.format)
-        if not isinstance(form, formats.NativeFloat):
+        """How far a number may lie from the value of its code: half of the wider gap next to it."""
+        if not isinstance(encoding, DenseEncoding):
             return None
-        y = np.abs(encoding.decode()).astype(form.float_dtype)
-        above = np.spacing(y).astype(np.float64)
-        return above / 2
+        return formats.get(encoding.format).reach(encoding.codes)
 
 
 def stored(values: NDArray[Any], method: Method) -> tuple[Encoding, NDArray[Any]]:
@@ -97,6 +94,7 @@ def stored(values: NDArray[Any], method: Method) -> tuple[Encoding, NDArray[Any]
 
     Examples
     --------
+    >>> import numpy as np
     >>> stored(np.array([0.1]), Cast("float16"))[1]
     array([0.09997559], dtype=float32)
     """
@@ -128,6 +126,7 @@ def stored_scale(values: NDArray[Any], method: Method) -> tuple[Encoding, NDArra
 
     Examples
     --------
+    >>> import numpy as np
     >>> stored_scale(np.array([1.0, 1e-9]), Cast("float16"))
     Traceback (most recent call last):
     refq.core.errors.RangeError: stored scale[1] = 0.0 must be finite and > 0

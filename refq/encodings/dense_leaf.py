@@ -65,11 +65,12 @@ class DenseEncoding(Leaf):
     def __post_init__(self) -> None:
         object.__setattr__(self, "coding", codings.get(self.coding).name)
         given = np.asarray(self.codes)
-        codes = formats.get(self.format).check_codes(given)
+        form = formats.check_registered(formats.get(self.format))  # only its name is stored
+        codes = form.check_codes(given)
         codes = np.array(codes, order="C", copy=True)
         codes.flags.writeable = False
         object.__setattr__(self, "codes", codes)
-        object.__setattr__(self, "format", formats.get(self.format).name)
+        object.__setattr__(self, "format", form.name)
 
     @property
     def shape(self) -> tuple[int, ...]:

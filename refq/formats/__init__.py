@@ -1,17 +1,24 @@
 """What a code means: formats fixed by a standard, numbers only, no blocks."""
 
-from .code_tables import CODE_TABLES, CodeTable, dynamic_levels
 from .format import Format
 from .integers import Integer
-from .level_tables import LevelTable, normal_float_levels
-from .minifloats import Minifloat, PowersOfTwo, SmallFloat
+from .layout_tables import LAYOUT_TABLES, dynamic_levels
+from .level_lists import (
+    additive_power_of_two_levels,
+    bitsandbytes_fp4_levels,
+    bitsandbytes_fp4_thresholds,
+    normal_float_levels,
+    power_of_two_levels,
+)
+from .level_tables import LevelTable
+from .minifloats import Minifloat, PowersOfTwo
 from .native_floats import NativeFloat
-from .registry import FORMATS, get
+from .registry import FORMATS, check_registered, get, register
+from .small_floats import SmallFloat
 
 __all__ = [
-    "CODE_TABLES",
     "FORMATS",
-    "CodeTable",
+    "LAYOUT_TABLES",
     "Format",
     "Integer",
     "LevelTable",
@@ -19,7 +26,13 @@ __all__ = [
     "NativeFloat",
     "PowersOfTwo",
     "SmallFloat",
+    "additive_power_of_two_levels",
+    "bitsandbytes_fp4_levels",
+    "bitsandbytes_fp4_thresholds",
+    "check_registered",
     "dynamic_levels",
     "get",
     "normal_float_levels",
+    "power_of_two_levels",
+    "register",
 ]

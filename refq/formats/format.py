@@ -9,7 +9,7 @@ that codings pack. A format is fixed by a standard, so it costs no bits.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,13 +30,23 @@ class Format(ABC):
     Parameters
     ----------
     name : str
-        The standard's own name.
+        The standard's own name. Empty: a name made of the parameters, other for others.
+
+    Attributes
+    ----------
     bits : int
         Width of one code.
     """
 
-    name: str
-    bits: int
+    name: str = field(default="", kw_only=True)
+    bits: int = field(init=False, repr=False)
+
+    def _settle(self, name: str, bits: int | None = None) -> None:
+        """Set what follows from the parameters: the name if none was given, and the width."""
+        if bits is not None:
+            object.__setattr__(self, "bits", bits)
+        if not self.name:
+            object.__setattr__(self, "name", name)
 
     @property
     @abstractmethod
@@ -103,6 +113,21 @@ class Format(ABC):
         ------
         FormatError
             If a code does not exist.
+        """
+
+    @abstractmethod
+    def reach(self, codes: NDArray[Any]) -> NDArray[np.float64]:
+        """Return how far a number may lie from the value that half_even gives it.
+
+        Parameters
+        ----------
+        codes : ndarray of `dtype`
+            What `encode` gave to numbers that do not overflow.
+
+        Returns
+        -------
+        ndarray of float64
+            Same shape: half of the wider gap next to each value; the bound is exact.
         """
 
     def to_patterns(self, codes: NDArray[Any]) -> NDArray[Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.checks import check_array, check_choice, shown
+from ..core.checks import check_array, check_choice, check_integer, shown
 from ..core.dtypes import smallest_unsigned
 from ..core.errors import DTypeError, FormatError, RangeError
 from ..core.rounding import round_to_integer, saturate
@@ -27,21 +27,26 @@ class Integer(Format):
 
     Parameters
     ----------
-    name : str
-        ``int4``, ``uint8``, ...
     bits : int
         In [1, 64].
     signed : bool
         Whether the top bit counts as negative.
+    name : str
+        Empty: ``int4``, ``uint8``, ...
 
     Examples
     --------
-    >>> int4 = Integer("int4", 4, True)
-    >>> int4.low, int4.high, int4.encode([0.5, 1.5, 99.0])
-    (-8, 7, array([0, 2, 7], dtype=int8))
+    >>> int4 = Integer(4)
+    >>> int4.name, int4.low, int4.high, int4.encode([0.5, 1.5, 99.0])
+    ('int4', -8, 7, array([0, 2, 7], dtype=int8))
     """
 
+    bits: int
     signed: bool = True
+
+    def __post_init__(self) -> None:
+        check_integer(self.bits, "bits", 1, 64)
+        self._settle(f"{'' if self.signed else 'u'}int{self.bits}")
 
     @property
     def low(self) -> int:
@@ -98,6 +103,10 @@ class Integer(Format):
         if codes.dtype != self.dtype or 8 * self.dtype.itemsize != self.bits:
             self._refuse_outside(codes, FormatError)
         return codes.astype(self.dtype, copy=False)
+
+    def reach(self, codes: NDArray[Any]) -> NDArray[np.float64]:
+        """One half: integers are one apart."""
+        return np.full(codes.shape, 0.5)
 
     def _refuse_outside(self, a: NDArray[Any], error: type[ValueError] = RangeError) -> None:
         # integral floats: `high` may be no float, `high + 1` is a power of two

@@ -32,200 +32,25 @@ References
 .. [4] Open Compute Project, "OCP Microscaling Formats (MX) Specification", version 1.0, 2023.
 """
 
-from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from ..core.checks import check_array, check_choice, check_integer, shown
-from ..core.dtypes import smallest_unsigned
-from ..core.errors import DTypeError, FormatError, RangeError
-from ..core.rounding import round_to_integer, saturate
-from .format import Format
+from ..core.checks import check_choice, check_integer
+from ..core.errors import RangeError
+from ..core.rounding import saturate
+from ..core.twins import jit_enabled
+from .casting import FIELDS, MET_BEYOND, MET_NAN, cast_patterns
+from .significands import codes_above_zero
+from .small_floats import SmallFloat
 
-__all__ = ["Minifloat", "PowersOfTwo", "SmallFloat"]
+__all__ = ["Minifloat", "PowersOfTwo"]
 
-OVERFLOWS = ("saturate", "infinity", "nan", "error")  #: what may happen beyond the largest value
+CHUNK = 1 << 16  #: float16 numbers that are widened at a time
 NANS = ("ieee", "all_ones", "minus_zero", "none")  #: where the NaN codes are
-
-
-def _exact_float64(a: NDArray[Any]) -> NDArray[np.float64]:
-    """Widen to float64 so that a later rounding to 16 bits is the only one.
-
-    Integers beyond 2^53 are no float64: their low 11 bits collapse into one sticky bit, which no
-    format of 16 bits can tell from the bits themselves.
-    """
-    if a.dtype.kind == "f" or a.dtype.itemsize < 8:
-        with np.errstate(invalid="ignore"):  # signalling NaN
-            return a.astype(np.float64)
-    negative = a < 0
-    with np.errstate(over="ignore"):  # two's complement: the wrapped negative is the magnitude
-        magnitude = np.where(negative, -a.astype(np.uint64), a.astype(np.uint64))
-    kept, lost = magnitude >> np.uint64(11), magnitude & np.uint64(2047)
-    sticky = (kept | (lost != 0)) << np.uint64(11)
-    wide = np.where(magnitude >> np.uint64(53) != 0, sticky, magnitude).astype(np.float64)
-    return np.where(negative, -wide, wide)
-
-
-def _round_significand(
-    x: NDArray[np.float64],
-    rounding: str | np.random.Generator,
-    mantissa_bits: int,
-    least: int,
-) -> NDArray[np.float64]:
-    """Return how many codes |x| lies above zero, when exponents have no upper limit.
-
-    From 2^least up, each power of two holds 2^M codes; below, codes are 2^(least - M) apart.
-    """
-    exponent = np.frexp(x)[1] - 1  # floor(log2|x|) from the exponent bits; zero has none
-    exponent = np.where(x == 0, least, np.maximum(exponent, least))
-    with np.errstate(under="ignore"):
-        steps = np.ldexp(np.abs(x), mantissa_bits - exponent)  # exact: in [0, 2^(M + 1))
-    # what underflows here is still above zero: a directed rounding must see it
-    steps = np.where(x != 0, np.maximum(steps, 2.0**-1000), 0.0)
-    base = (exponent - least) << mantissa_bits  # the codes below this power of two, less 2^M
-    # without a mantissa the parity of a code is its exponent's: shift, exactly, by one
-    odd = base & 1
-    rounded = round_to_integer(np.copysign(steps - odd, x), rounding)
-    return np.abs(rounded) + odd + base
-
-
-@dataclass(frozen=True)
-class SmallFloat(Format):
-    """What the small floats share: values in a table, and the policies of encoding.
-
-    Parameters
-    ----------
-    name : str
-        The format's name.
-    bits : int
-        Width of one code, at most 16.
-    """
-
-    @cached_property
-    @abstractmethod
-    def _table(self) -> NDArray[np.float64]:
-        """The value of every code; NaN and infinities among them."""
-
-    @property
-    @abstractmethod
-    def special_codes(self) -> dict[str, int]:
-        """The codes of "infinity" and "nan", those that there are."""
-
-    @abstractmethod
-    def _round(
-        self, x: NDArray[np.float64], rounding: str | np.random.Generator
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Return the codes of finite numbers, saturated, and which of them overflow."""
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The smallest unsigned dtype: codes are bit patterns."""
-        return smallest_unsigned(self.bits)
-
-    @cached_property
-    def value_dtype(self) -> np.dtype[Any]:
-        """float32 where it holds every value, else float64."""
-        with np.errstate(over="ignore", under="ignore"):
-            narrow = self._table.astype(np.float32)
-        same = np.array_equal(narrow, self._table, equal_nan=True)
-        return np.dtype(np.float32 if same else np.float64)
-
-    @cached_property
-    def _values(self) -> NDArray[Any]:
-        return self._table.astype(self.value_dtype)
-
-    @cached_property
-    def max(self) -> float:
-        """The largest finite value."""
-        return float(self._table[np.isfinite(self._table)].max())
-
-    @cached_property
-    def min(self) -> float:
-        """The smallest finite value."""
-        return float(self._table[np.isfinite(self._table)].min())
-
-    @cached_property
-    def least_positive(self) -> float:
-        """The smallest value above zero."""
-        return float(self._table[self._table > 0].min())
-
-    def encode(
-        self,
-        x: ArrayLike,
-        rounding: str | np.random.Generator = "half_even",
-        overflow: str = "saturate",
-        nan: str = "error",
-    ) -> NDArray[Any]:
-        """Round once, as the module's conventions say.
-
-        See `Format.encode`. Every rounding of `refq.core.rounding` is defined, a Generator rounds
-        stochastically. `overflow` is "saturate" (the end of the range, infinities too), "infinity"
-        or "nan" (where the format has the code), or "error"; `nan` is "error" or, where there is a
-        NaN, "keep".
-        """
-        a = check_array(x)
-        self._check_policies(overflow, nan)
-        wide = _exact_float64(a)
-        missing, endless = np.isnan(wide), np.isinf(wide)
-        if nan == "error":
-            self._refuse(missing, a, "must not be nan")
-        finite = np.where(missing, 0.0, np.clip(wide, -np.finfo("f8").max, np.finfo("f8").max))
-        codes, beyond = self._round(finite, rounding)
-        beyond = beyond | endless
-        if overflow == "error":
-            span = f"whose values lie in [{self.min:.7g}, {self.max:.7g}]"
-            self._refuse(beyond & ~missing, a, f"overflows {self.name}, {span}")
-        elif overflow != "saturate":
-            codes = np.where(beyond, self._special(overflow, wide), codes)
-        if nan == "keep":
-            codes = np.where(missing, self.special_codes["nan"], codes)
-        return np.asarray(codes).astype(self.dtype)
-
-    def _special(self, name: str, x: NDArray[np.float64]) -> NDArray[Any]:
-        """Return the special code for each number; infinities bear its sign."""
-        code = self.special_codes[name]
-        minus = code | (1 << (self.bits - 1)) if name == "infinity" else code
-        return np.where(np.signbit(x), minus, code)
-
-    def decode(self, codes: NDArray[Any]) -> NDArray[Any]:
-        """Return the values of bit patterns; every pattern exists."""
-        if codes.dtype.kind not in "iu":
-            raise DTypeError(f"codes of {self.name} have dtype {codes.dtype}; integers are needed")
-        if codes.dtype != self.dtype or self.bits != 8 * self.dtype.itemsize:
-            bad = (codes < 0) | (codes >= 1 << self.bits)
-            if bad.any():
-                index = np.unravel_index(int(np.argmax(bad)), codes.shape)
-                raise FormatError(
-                    f"codes{shown(index)} = {codes[index]}; {self.name} has codes "
-                    f"0..{(1 << self.bits) - 1}"
-                )
-        return np.asarray(self._values[codes])
-
-    @property
-    def values(self) -> NDArray[Any]:
-        """Every value in order of its code."""
-        return self._values.copy()
-
-    def _check_policies(self, overflow: str, nan: str) -> None:
-        check_choice(overflow, "overflow", OVERFLOWS)
-        check_choice(nan, "nan", ["error", "keep"])
-        wanted = {"overflow": overflow, "nan": "nan" if nan == "keep" else ""}
-        for name, code in wanted.items():
-            if code in ("infinity", "nan") and code not in self.special_codes:
-                given = overflow if name == "overflow" else nan
-                raise RangeError(
-                    f"{name} = {given!r} needs a code for {code}, which {self.name} does not have"
-                )
-
-    @staticmethod
-    def _refuse(bad: NDArray[Any], a: NDArray[Any], why: str) -> None:
-        if bad.any():
-            index = np.unravel_index(int(np.argmax(bad)), a.shape)
-            raise RangeError(f"x{shown(index)} = {a[index]} {why}")
 
 
 @dataclass(frozen=True)
@@ -234,12 +59,8 @@ class Minifloat(SmallFloat):
 
     Parameters
     ----------
-    name : str
-        The format's name.
-    bits : int
-        ``1 + exponent_bits + mantissa_bits``, at most 16.
     exponent_bits : int
-        *E*, at least 1.
+        *E*, at least 1; ``bits = 1 + E + M`` is at most 16.
     mantissa_bits : int
         *M*, at least 0.
     bias : int
@@ -252,6 +73,8 @@ class Minifloat(SmallFloat):
         be; "none": there is none.
     signed_zero : bool
         Whether there is a -0; False exactly where NaN has its place.
+    name : str
+        Empty: a name that lists the parameters.
 
     Raises
     ------
@@ -260,19 +83,20 @@ class Minifloat(SmallFloat):
 
     Notes
     -----
-    Exact in float64, from any input dtype: at most 16 bits. Cost: linear, some twenty NumPy passes.
-    Tier T1.
+    Exact in float64, from any input dtype: at most 16 bits. Cost: one pass of a kernel for floats
+    rounded half to even, else some twenty NumPy passes. Tier T1.
 
     Examples
     --------
-    >>> e4m3 = Minifloat("float8_e4m3fn", 8, 4, 3, 7, False, "all_ones", True)
+    >>> e4m3 = Minifloat(4, 3, bias=7, infinities=False, nans="all_ones", signed_zero=True)
     >>> e4m3.max, e4m3.least_positive, e4m3.decode(e4m3.encode([0.1, -17.0, 1e9])).tolist()
     (448.0, 0.001953125, [0.1015625, -16.0, 448.0])
 
     IEEE P3109's binary8p3 with infinities:
 
-    >>> Minifloat("binary8p3", 8, 5, 2, 16, True, "minus_zero", False).max
-    49152.0
+    >>> p3 = Minifloat(5, 2, 16, True, "minus_zero", False, name="binary8p3")
+    >>> p3.name, p3.bits, p3.max
+    ('binary8p3', 8, 49152.0)
     """
 
     exponent_bits: int
@@ -285,14 +109,13 @@ class Minifloat(SmallFloat):
     def __post_init__(self) -> None:
         check_integer(self.exponent_bits, "exponent_bits", 1)
         check_integer(self.mantissa_bits, "mantissa_bits", 0)
-        check_integer(self.bits, "bits", 2, 16)
         check_integer(self.bias, "bias", -1000, 1000)
         check_choice(self.nans, "nans", NANS)
-        if self.bits != 1 + self.exponent_bits + self.mantissa_bits:
-            raise RangeError(
-                f"bits = {self.bits} must be 1 + exponent_bits + mantissa_bits = "
-                f"{1 + self.exponent_bits + self.mantissa_bits}"
-            )
+        bits = 1 + self.exponent_bits + self.mantissa_bits
+        if bits > 16:
+            raise RangeError(f"1 + exponent_bits + mantissa_bits = {bits} must be at most 16")
+        fields = f"float{bits}_e{self.exponent_bits}m{self.mantissa_bits}b{self.bias}"
+        self._settle(f"{fields}{'_infinities' * self.infinities}_{self.nans}", bits)
         if self.signed_zero == (self.nans == "minus_zero"):
             raise RangeError(
                 f"signed_zero = {self.signed_zero} contradicts nans = {self.nans!r}: the code of "
@@ -344,10 +167,64 @@ class Minifloat(SmallFloat):
     def _round(
         self, x: NDArray[np.float64], rounding: str | np.random.Generator
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        above = _round_significand(x, rounding, self.mantissa_bits, 1 - self.bias)
+        above = codes_above_zero(x, rounding, self.mantissa_bits, 1 - self.bias)
         codes = saturate(above, 0, self._last_finite, np.int32)
         negative = np.signbit(x) & (self.signed_zero | (codes > 0))
         return np.where(negative, codes | self._sign, codes), above > self._last_finite
+
+    @cached_property
+    def _half_gaps(self) -> NDArray[np.float64]:
+        field = np.arange(self._sign, dtype=np.int32) >> self.mantissa_bits
+        half = np.ldexp(0.5, np.maximum(field, 1) - self.bias - self.mantissa_bits)
+        return np.where(np.isfinite(self._table), np.concatenate([half, half]), np.nan)
+
+    def _cast(
+        self, a: NDArray[Any], rounding: str | np.random.Generator, overflow: str, nan: str
+    ) -> NDArray[Any] | None:
+        """See the base class: one pass, where the source is wider in every way."""
+        if not (jit_enabled() and rounding == "half_even" and a.dtype.kind == "f"):
+            return None
+        # a subnormal of the source must be a subnormal here too
+        wide = a.dtype if self._is_narrower(a.dtype) else np.dtype(np.float32)
+        if not self._is_narrower(wide) or wide.itemsize < a.dtype.itemsize:
+            return None
+        target = self._target(wide, overflow)
+        flat = np.ascontiguousarray(a).reshape(-1)
+        codes, met = _cast_as(flat, wide, target, np.empty(0, self.dtype))
+        refused = MET_NAN * (nan == "error") | MET_BEYOND * (overflow == "error")
+        return None if met & refused else codes.reshape(a.shape)
+
+    def _is_narrower(self, source: np.dtype[Any]) -> bool:
+        mantissa_bits, bias = FIELDS[source.itemsize]
+        return self.mantissa_bits < mantissa_bits and 1 - self.bias + bias >= 1
+
+    def _target(self, source: np.dtype[Any], overflow: str) -> tuple[int, ...]:
+        """Return what the kernel needs to know of this format and of the policy."""
+        special = self.special_codes
+        above, below = self._last_finite, self._last_finite | self._sign
+        if overflow in ("infinity", "nan"):
+            above = below = special[overflow]
+            below |= self._sign if overflow == "infinity" else 0
+        least = 1 - self.bias + FIELDS[source.itemsize][1]
+        fixed = (self.mantissa_bits, least, self._last_finite, self._sign, int(self.signed_zero))
+        return (*fixed, above, below, special.get("nan", 0))
+
+
+def _cast_as(
+    x: NDArray[Any], wide: np.dtype[Any], target: tuple[int, ...], like: NDArray[Any]
+) -> tuple[NDArray[Any], int]:
+    """Cast by the kernel; what must be widened is widened by the piece, to spare a whole copy."""
+    M, least, last, sign, zero, above, below, missing = target
+    if wide == x.dtype:
+        patterns = x.view(f"u{wide.itemsize}")
+        return cast_patterns(patterns, M, least, last, sign, zero, above, below, missing, like)
+    codes, met = np.empty(x.size, like.dtype), 0
+    for start in range(0, x.size, CHUNK):
+        with np.errstate(invalid="ignore"):  # signalling NaN
+            part = x[start : start + CHUNK].astype(wide)
+        codes[start : start + CHUNK], seen = _cast_as(part, wide, target, like)
+        met |= seen
+    return codes, met
 
 
 @dataclass(frozen=True)
@@ -356,12 +233,12 @@ class PowersOfTwo(SmallFloat):
 
     Parameters
     ----------
-    name : str
-        The format's name.
     bits : int
         Of the exponent, in [2, 8].
     bias : int
         Code c means ``2^(c - bias)``.
+    name : str
+        Empty: a name that lists the parameters.
 
     Notes
     -----
@@ -374,16 +251,18 @@ class PowersOfTwo(SmallFloat):
 
     Examples
     --------
-    >>> e8m0 = PowersOfTwo("float8_e8m0fnu", 8, 127)
+    >>> e8m0 = PowersOfTwo(8, 127)
     >>> e8m0.encode([1.0, 1.5, 3.0, 0.0]), e8m0.max == 2.0**127
     (array([127, 128, 128,   0], dtype=uint8), True)
     """
 
+    bits: int
     bias: int
 
     def __post_init__(self) -> None:
         check_integer(self.bits, "bits", 2, 8)
         check_integer(self.bias, "bias", -500, 500)
+        self._settle(f"exponent{self.bits}b{self.bias}")
 
     @property
     def special_codes(self) -> dict[str, int]:
@@ -401,7 +280,11 @@ class PowersOfTwo(SmallFloat):
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         # counted from a power of two far below, of the parity of the least value's
         far = 1030 + (self.bias & 1)
-        above = _round_significand(np.maximum(x, 0.0), rounding, 0, 1 - far)
+        above = codes_above_zero(np.maximum(x, 0.0), rounding, 0, 1 - far)
         codes = above + (self.bias - far)
         last = (1 << self.bits) - 2
         return saturate(codes, 0, last, np.int32), (codes < 0) | (codes > last)
+
+    @cached_property
+    def _half_gaps(self) -> NDArray[np.float64]:
+        return self._table / 2

@@ -7,6 +7,7 @@ once: NumPy converts float64 to float16 directly, not through float32. Every val
 infinities and NaN patterns included, so a leaf of foreign scales decodes to what it was.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,22 +21,35 @@ from .format import Format
 __all__ = ["NativeFloat"]
 
 
+@dataclass(frozen=True)
 class NativeFloat(Format):
     """A binary floating-point format with a NumPy dtype.
 
     Parameters
     ----------
-    name : str
-        ``float16``, ``float32`` or ``float64``.
     bits : int
         16, 32 or 64.
+    name : str
+        Empty: ``float16``, ``float32`` or ``float64``.
+
+    Raises
+    ------
+    RangeError
+        If NumPy has no float of so many bits.
 
     Examples
     --------
-    >>> half = NativeFloat("float16", 16)
+    >>> half = NativeFloat(16)
     >>> half.encode([1.0, 65520.0], overflow="saturate"), half.decode(half.encode(0.1))
     (array([15360, 31743], dtype=uint16), array(0.09997559, dtype=float32))
     """
+
+    bits: int
+
+    def __post_init__(self) -> None:
+        if self.bits not in (16, 32, 64):
+            raise RangeError(f"bits = {self.bits!r} must be 16, 32 or 64")
+        self._settle(f"float{self.bits}")
 
     @property
     def float_dtype(self) -> np.dtype[Any]:
@@ -90,6 +104,11 @@ class NativeFloat(Format):
             raise FormatError(f"codes of {self.name} must be unsigned integers of {self.bits} bits")
         patterns = np.ascontiguousarray(codes, self.dtype).reshape(codes.shape)
         return patterns.view(self.float_dtype).astype(self.value_dtype)
+
+    def reach(self, codes: NDArray[Any]) -> NDArray[np.float64]:
+        """Half a unit in the last place; below a power of two the gap is smaller."""
+        values = np.abs(self.decode(codes)).astype(self.float_dtype)
+        return np.asarray(np.spacing(values).astype(np.float64) / 2)
 
     @staticmethod
     def _refuse(bad: NDArray[Any], a: NDArray[Any], why: str) -> None:

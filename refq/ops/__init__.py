@@ -2,6 +2,7 @@
 
 from .accumulators import accumulator_bound, max_exact_k, max_k
 from .convolution import conv_integer, qlinear_conv
+from .dynamic_quantization import dynamic_quantize_linear
 from .elementwise import add_integer, clamp, relu
 from .linear_layer import linear
 from .matmul import matmul_integer, qlinear_matmul
@@ -25,6 +26,7 @@ __all__ = [
     "clamp",
     "conv_integer",
     "dequantize_linear",
+    "dynamic_quantize_linear",
     "fixed_point_multiplier",
     "global_average_pool",
     "linear",

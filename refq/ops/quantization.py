@@ -14,16 +14,26 @@ The scale's dtype is the dtype of the division and of the decoded numbers. A Pyt
 dtype: it counts as float32, or as float64 where `x` is float64. Codes come in the smallest NumPy
 dtype of their format. Tier T1.
 
+Small floats are formats too (float8, float6, float4): the quotient is rounded to the scale's dtype,
+as everywhere, and then *cast* to the format by the cast rule of the semantics; there is no zero
+point. Their codes are bit patterns in uint8.
+
+ONNX's attributes have these places here: `output_dtype` of QuantizeLinear is `format`, `precision`
+is the field of that name of the semantics' `QuantizeRule`, `saturate`, `axis` and `block_size` keep
+their names. ONNX asks of block_size B, for an axis of length D and S scales, that
+``ceil(D/S) <= B <= ceil(D/(S - 1)) - 1``; that is the same as S = ceil(D/B), which is checked.
+
 References
 ----------
 .. [1] ONNX operator specification, QuantizeLinear and DequantizeLinear.
    https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from ..core.checks import (
     check_array,
@@ -37,10 +47,11 @@ from ..core.errors import DTypeError, RangeError, ShapeError
 from ..core.quantize_rule import QuantizeRule, sum_to_float32
 from ..core.rounding import NAN_POLICIES
 from ..core.semantics import ONNX, Semantics
-from ..core.twins import jit_enabled, kernel, subroutine
-from ..formats import Format, Integer
+from ..core.twins import jit_enabled
+from ..formats import Format, Integer, Minifloat
 from ..formats import get as get_format
 from .axes import along_axis, channel_view, over_blocks
+from .quantize_kernels import dequantize_channels, quantize_channels
 
 __all__ = ["check_zero_point", "dequantize_linear", "integer_format", "quantize_linear"]
 
@@ -171,79 +182,6 @@ def _check_alike(scale: NDArray[Any], zero_point: NDArray[Any]) -> None:
         )
 
 
-def _quantize_definition(
-    x: NDArray[Any],
-    scale: NDArray[Any],
-    zero_point: NDArray[Any],
-    low: int,
-    high: int,
-    like: NDArray[Any],
-) -> NDArray[Any]:
-    """Return codes by the text's rule; `x` (outer, channels, inner), one scale per channel."""
-    spread, z = scale[None, :, None], zero_point[None, :, None]
-    return QuantizeRule(precision="float32").apply(x, spread, z, low, high, like.dtype)
-
-
-@subroutine
-def _code(x: Any, scale: Any, zero_point: Any, low: int, high: int) -> Any:
-    """Clip in float to the range less the zero point (exact: 17 bits), cast, then add it."""
-    level = max(np.rint(x / scale), np.float32(low - zero_point))
-    return np.int32(min(level, np.float32(high - zero_point))) + np.int32(zero_point)
-
-
-@kernel(_quantize_definition)
-def _quantize_kernel(
-    x: NDArray[Any],
-    scale: NDArray[Any],
-    zero_point: NDArray[Any],
-    low: int,
-    high: int,
-    like: NDArray[Any],
-) -> NDArray[Any]:
-    """One pass; where the channels are the last axis, they make the inner loop."""
-    outer, channels, inner = x.shape
-    y = np.empty((outer, channels, inner), like.dtype)
-    for o in range(outer):
-        if inner == 1:
-            for c in range(channels):
-                y[o, c, 0] = _code(x[o, c, 0], scale[c], zero_point[c], low, high)
-        else:
-            for c in range(channels):
-                for i in range(inner):
-                    y[o, c, i] = _code(x[o, c, i], scale[c], zero_point[c], low, high)
-    return y
-
-
-def _dequantize_definition(
-    q: NDArray[Any], scale: NDArray[Any], zero_point: NDArray[Any]
-) -> NDArray[Any]:
-    """Return numbers in float32; `q` (outer, channels, inner) of at most 16 bits."""
-    difference = q.astype(np.int64) - zero_point[None, :, None]
-    with np.errstate(all="ignore"):
-        product = difference.astype(np.float32) * scale[None, :, None]
-    return np.asarray(product, np.float32)
-
-
-@kernel(_dequantize_definition)
-def _dequantize_kernel(
-    q: NDArray[Any], scale: NDArray[Any], zero_point: NDArray[Any]
-) -> NDArray[Any]:
-    """Widen to int32, subtract, widen to float32 (exact: 17 bits), multiply once."""
-    outer, channels, inner = q.shape
-    x = np.empty((outer, channels, inner), np.float32)
-    for o in range(outer):
-        if inner == 1:
-            for c in range(channels):
-                difference = np.int32(np.int32(q[o, c, 0]) - np.int32(zero_point[c]))
-                x[o, c, 0] = np.float32(difference) * scale[c]
-        else:
-            for c in range(channels):
-                for i in range(inner):
-                    difference = np.int32(np.int32(q[o, c, i]) - np.int32(zero_point[c]))
-                    x[o, c, i] = np.float32(difference) * scale[c]
-    return x
-
-
 def _kernel_axis(scale: NDArray[Any], shape: tuple[int, ...], axis: int) -> int | None:
     """Return the axis that the kernels see: None for one scale."""
     return None if scale.size == 1 or not shape else axis
@@ -251,6 +189,17 @@ def _kernel_axis(scale: NDArray[Any], shape: tuple[int, ...], axis: int) -> int 
 
 def _channels(parameter: NDArray[Any], count: int) -> NDArray[Any]:
     return np.ascontiguousarray(np.broadcast_to(parameter.ravel(), (count,)))
+
+
+def _small_float(format: str | Format | None) -> Minifloat | None:
+    """Return the format if it is a small float; the integer formats are judged elsewhere."""
+    found = None if format is None else get_format(format)
+    return found if isinstance(found, Minifloat) else None
+
+
+def _refuse_zero_point(zero_point: Any, name: str) -> None:
+    if zero_point is not None and np.any(np.asarray(zero_point)):
+        raise RangeError(f"zero_point = {zero_point!r} must be None or 0: {name} has none")
 
 
 def quantize_linear(
@@ -261,6 +210,7 @@ def quantize_linear(
     format: str | Format | None = None,
     axis: int = 1,
     block_size: int | None = None,
+    saturate: bool = True,
     nan: str | None = None,
     semantics: Semantics = ONNX,
 ) -> NDArray[Any]:
@@ -274,16 +224,20 @@ def quantize_linear(
         A scalar; or one per index of `axis`; or, with `block_size`, one per block. A scale of one
         element is a scalar.
     zero_point : int, array_like of integers, or None
-        Codes, of the scale's shape or a scalar. None is zero.
+        Codes, of the scale's shape or a scalar. None is zero; a small float has no other.
     format : str, Format or None
-        An integer format; None means the zero point's dtype, else uint8. A plain Python integer as
-        zero point has no dtype and takes `format`.
+        An integer format or a small float; None means the zero point's dtype, else uint8. A plain
+        Python integer as zero point has no dtype and takes `format`.
     axis : int
         The axis of the scales; a scalar scale ignores it.
     block_size : int or None
         The length of a block along `axis`; the last may be smaller.
-    nan : {"error", "zero", "low", "high"} or None
-        What NaN becomes; None means what `semantics` says. "zero" is the zero point.
+    saturate : bool
+        False: what overflows a small float becomes its infinity, or its NaN if it has no infinity;
+        no effect on formats that have neither, and none on integers.
+    nan : str or None
+        What NaN becomes: "error", "zero" (the zero point), "low" or "high"; for a small float that
+        has NaN "error" or "keep". None means what `semantics` says.
     semantics : Semantics
         Whose arithmetic; the default is ONNX's text.
 
@@ -300,11 +254,12 @@ def quantize_linear(
     ShapeError
         If scale or zero point do not fit.
     DTypeError
-        If the format is not an integer one.
+        If the format is neither an integer one nor a small float.
 
     Notes
     -----
-    In exact arithmetic an in-range `x` is decoded to within scale / 2. Tier T1.
+    In exact arithmetic an in-range `x` is decoded to within scale / 2. Cost: one pass for float32
+    over float32 scales by the text; temporaries as large as `x` otherwise. Tier T1.
 
     References
     ----------
@@ -317,24 +272,52 @@ def quantize_linear(
     >>> quantize_linear(np.float32([[1.0], [1.0]]), np.float32([1, 0.5]), format="int4", axis=0)
     array([[1],
            [2]], dtype=int8)
+    >>> quantize_linear(np.float32([2.0, -900.0]), np.float32(2), format="float8_e4m3fn")
+    array([ 56, 254], dtype=uint8)
     """
-    target = integer_format(format, zero_point)
+    small = _small_float(format)
+    target = integer_format(None if small else format, None if small else zero_point)
     a = check_array(x)
     s = _checked_scale(scale, a.dtype)
+    rule = semantics.quantize_rule(0 if s.size == 1 else s.ndim)
+    spread = _spread(s, a.shape, axis, block_size, "scale")
+    if small is not None:
+        _refuse_zero_point(zero_point, small.name)
+        quotient = _quotient(a, spread, rule)
+        return _cast(quotient, small, saturate, nan, semantics)
     z = check_zero_point(zero_point, target.low, target.high)
     _check_alike(s, z)
-    rule = semantics.quantize_rule(0 if s.size == 1 else s.ndim)
     policy = rule.nan if nan is None else check_choice(nan, "nan", NAN_POLICIES)
-    spread = _spread(s, a.shape, axis, block_size, "scale")
     spread_z = _spread(z, a.shape, axis, block_size, "zero_point")
     if _kernel_serves(a, s, rule, target, block_size):
         where = _kernel_axis(s, a.shape, axis)
         view = channel_view(a, where)
         like = np.empty(0, target.dtype)
         scales, zeros = (_channels(p, view.shape[1]) for p in (s, z))
-        return _quantize_kernel(view, scales, zeros, target.low, target.high, like).reshape(a.shape)
-    chosen = QuantizeRule(rule.quotient, rule.precision, rule.rounding, rule.zero_point, policy)
+        codes, met_nan = quantize_channels(view, scales, zeros, target.low, target.high, like)
+        if not met_nan:
+            return codes.reshape(a.shape)
+    chosen = replace(rule, nan=policy)
     return chosen.apply(a, spread, spread_z, target.low, target.high, target.dtype)
+
+
+def _quotient(x: NDArray[Any], scale: NDArray[Any], rule: QuantizeRule) -> NDArray[Any]:
+    """Return the quotient as the rule computes it, before any rounding to codes."""
+    work = scale.dtype if rule.precision == "scale" else np.dtype(rule.precision)
+    with np.errstate(all="ignore"):  # infinity overflows the format too; underflow rounds
+        x, scale = x.astype(work, copy=False), scale.astype(work, copy=False)
+        return np.asarray(x / scale if rule.quotient == "divide" else x * (1 / scale))
+
+
+def _cast(
+    x: NDArray[Any], form: Minifloat, saturate: bool, nan: str | None, semantics: Semantics
+) -> NDArray[Any]:
+    """Cast by the semantics' rule; without saturation to infinity, else to NaN."""
+    rule = semantics.cast if nan is None else replace(semantics.cast, nan=nan)
+    if not saturate and form.special_codes:
+        beyond = "infinity" if "infinity" in form.special_codes else "nan"
+        rule = replace(rule, overflow=beyond)
+    return rule.apply(x, form)
 
 
 def _kernel_serves(
@@ -344,13 +327,11 @@ def _kernel_serves(
     target: Integer,
     block_size: int | None,
 ) -> bool:
-    """Return whether the kernel computes this case: float32 by the text, not by blocks, no NaN."""
-    text = (rule.quotient, rule.rounding, rule.zero_point) == ("divide", "half_even", "after")
+    """Return whether the kernel computes this case: float32 by the text, not by blocks."""
+    text = replace(rule, nan="error", precision="scale") == QuantizeRule()
     text = text and rule.precision in ("scale", "float32")
     plain = x.dtype == scale.dtype == np.float32 and target.bits <= 16
-    if not (text and plain and jit_enabled()) or (block_size is not None and scale.ndim):
-        return False
-    return not (x.size and bool(np.isnan(np.min(x))))  # the minimum of anything with NaN is NaN
+    return text and plain and jit_enabled() and (block_size is None or not scale.ndim)
 
 
 def dequantize_linear(
@@ -358,8 +339,10 @@ def dequantize_linear(
     scale: ArrayLike,
     zero_point: ArrayLike | None = None,
     *,
+    format: str | Format | None = None,
     axis: int = 1,
     block_size: int | None = None,
+    output_dtype: DTypeLike | None = None,
 ) -> NDArray[Any]:
     """Return the numbers that codes mean: ``(q - zero_point) * scale``.
 
@@ -370,30 +353,38 @@ def dequantize_linear(
     scale : array_like
         As in `quantize_linear`.
     zero_point : int, array_like of integers, or None
-        Of the scale's shape or a scalar. None is zero.
+        Of the scale's shape or a scalar. None is zero; a small float has no other.
+    format : str, Format or None
+        What the codes mean. None: they are integers of their own dtype.
     axis : int
         The axis of the scales; a scalar scale ignores it.
     block_size : int or None
         The length of a block along `axis`; the last may be smaller.
+    output_dtype : dtype or None
+        float16, float32 or float64. None: the dtype of the scale.
 
     Returns
     -------
     ndarray
-        In the dtype of the scale (float32 for a Python float), of q's shape.
+        Of `output_dtype` (None: the scale's dtype, float32 for a Python float), of q's shape.
 
     Raises
     ------
     RangeError
-        If a scale is not finite and positive, or a zero point is outside q's dtype.
+        If a scale is not finite and positive, or a zero point is outside q's dtype or format.
     ShapeError
         If scale or zero point do not fit.
     DTypeError
-        If `q` does not hold integers of at most 32 bits.
+        If `q` does not hold integers of at most 32 bits, or `output_dtype` is no float or cannot be
+        reached by one rounding.
+    FormatError
+        If a code does not exist.
 
     Notes
     -----
     The difference is exact, and its product with the scale is rounded once, also where the
-    difference needs more than float32's 24 bits. Tier T1.
+    difference needs more than float32's 24 bits, and also where the output is narrower than the
+    scale. Tier T1.
 
     References
     ----------
@@ -403,22 +394,66 @@ def dequantize_linear(
     --------
     >>> dequantize_linear(np.uint8([0, 128, 255]), np.float32(0.5), np.uint8(128))
     array([-64. ,   0. ,  63.5], dtype=float32)
+    >>> dequantize_linear(np.uint8([56, 254]), np.float32(2), format="float8_e4m3fn")
+    array([   2., -896.], dtype=float32)
     """
     codes = check_integer_array(q, "q")
     if codes.dtype.itemsize > 4:
         raise DTypeError(f"q has dtype {codes.dtype}; codes have at most 32 bits: cast it first")
-    info = np.iinfo(codes.dtype)
     s = _checked_scale(scale, np.dtype(np.float32))
-    z = check_zero_point(zero_point, int(info.min), int(info.max))
-    _check_alike(s, z)
+    dtype = _output_dtype(output_dtype, s.dtype, codes.dtype)
     spread = _spread(s, codes.shape, axis, block_size, "scale")
+    small = _small_float(format)
+    if small is not None:
+        _refuse_zero_point(zero_point, small.name)
+        return _product(small.decode(codes), spread, dtype)
+    low, high = _range_of(codes, format)
+    z = check_zero_point(zero_point, low, high)
+    _check_alike(s, z)
     spread_z = _spread(z, codes.shape, axis, block_size, "zero_point")
-    narrow = s.dtype == np.float32 and codes.dtype.itemsize <= 2
+    narrow = s.dtype == dtype == np.float32 and codes.dtype.itemsize <= 2
     if narrow and (block_size is None or not s.ndim):
         view = channel_view(codes, _kernel_axis(s, codes.shape, axis))
         scales, zeros = (_channels(p, view.shape[1]) for p in (s, z))
-        return _dequantize_kernel(view, scales, zeros).reshape(codes.shape)
-    return _scaled_once(codes.astype(np.int64) - spread_z, spread)
+        return dequantize_channels(view, scales, zeros).reshape(codes.shape)
+    difference = codes.astype(np.int64) - spread_z
+    if dtype.itemsize < s.dtype.itemsize:
+        return _product(difference, spread, dtype)
+    return _scaled_once(difference, spread.astype(dtype))
+
+
+def _range_of(codes: NDArray[Any], format: str | Format | None) -> tuple[int, int]:
+    """Return the range of integer codes, and refuse codes outside of it."""
+    if format is None:
+        info = np.iinfo(codes.dtype)
+        return int(info.min), int(info.max)
+    target = integer_format(format)
+    target.check_codes(codes)
+    return target.low, target.high
+
+
+def _output_dtype(
+    wanted: DTypeLike | None, scale: np.dtype[Any], codes: np.dtype[Any]
+) -> np.dtype[Any]:
+    """Return the dtype of the result; a narrower one must be reachable by one rounding."""
+    dtype = scale if wanted is None else np.dtype(wanted)
+    if dtype.kind != "f" or dtype.itemsize > 8:
+        raise DTypeError(f"output_dtype = {dtype} must be float16, float32 or float64")
+    wide = scale.itemsize == 8 or codes.itemsize > 2
+    if dtype.itemsize < scale.itemsize and wide:
+        raise DTypeError(
+            f"output_dtype = {dtype} is narrower than the scale's {scale}, and the product of "
+            f"{codes} codes with it would be rounded twice: cast the scale to {dtype} first"
+        )
+    return dtype
+
+
+def _product(x: NDArray[Any], scale: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return ``x * scale`` rounded once: exact in float64 for 17 bits times 24."""
+    with np.errstate(all="ignore"):
+        if x.dtype == scale.dtype == dtype:
+            return np.asarray(x * scale)
+        return np.asarray(x.astype(np.float64) * scale.astype(np.float64)).astype(dtype)
 
 
 def _scaled_once(difference: NDArray[np.int64], scale: NDArray[Any]) -> NDArray[Any]:

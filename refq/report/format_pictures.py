@@ -93,6 +93,7 @@ def format_picture(name: str) -> str:
     --------
     >>> print(format_picture("ternary"))
     ternary: 2 bits, 3 values from -1 to 1
+    a tie goes down
     <BLANKLINE>
     code  bits  value
     ----  ----  -----
@@ -112,6 +113,7 @@ def _lines(form: formats.Format) -> Iterator[str]:
     ends = f"from {_short(least)} to {_short(greatest)}"
     yield f"{form.name}: {form.bits} bits, {count} values {ends}"
     yield from _fields(form)
+    yield from _notes(form)
     if form.bits > 16:
         yield f"smallest step {step:.7g}"
         return
@@ -139,6 +141,19 @@ def _fields(form: formats.Format) -> Iterator[str]:
         one, none = (f"(1 + {fraction})", f" * {fraction}") if m else ("1", " * 0")
         yield f"e > 0: (-1)^s * 2^(e - {bias}) * {one};  e = 0: (-1)^s * 2^{1 - bias}{none}"
         yield "; ".join(_specials(form, e, m))
+
+
+def _notes(form: formats.Format) -> Iterator[str]:
+    """Yield what a name alone does not say: the two binaries, where ties go."""
+    if form.name == "uint1":
+        yield "the 0/1 binary; 'binary' is the -1/+1 one"
+    if not isinstance(form, formats.LevelTable):
+        return
+    if form.name == "binary":
+        yield "0 goes to -1, with half_up to +1; 'uint1' is the 0/1 binary"
+    own = "; thresholds of its own" if form.thresholds else ""
+    where = "down" if form.ties == "down" else "toward zero"
+    yield f"a tie goes {where}{own}"
 
 
 def _widths(form: formats.Minifloat | formats.NativeFloat) -> tuple[int, int, int]:

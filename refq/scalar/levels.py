@@ -13,16 +13,18 @@ Equation
 Conventions
 -----------
 The scale is rounded to its storage first; the quotient is a true division by the *stored* scale, in
-float32, or in float64 if the array or the decoded scale is float64. A tie goes to the lower code:
-that is the formats' rule. An all-zero block has scale 1. Blocks lie along an axis of the array; a
-ragged edge is a smaller block. (bitsandbytes runs its blocks over the flattened array, and takes
-the mean off its scales before it quantizes them: that is the layout `refq.layouts.bitsandbytes`.)
+float32, or in float64 if the array or the decoded scale is float64. A tie goes where the table
+sends it: to the lower level, in bitsandbytes' FP4 to the smaller magnitude. An all-zero block has
+scale 1. Blocks lie along an axis of the array; a ragged edge is a smaller block. (bitsandbytes runs
+its blocks over the flattened array, and takes the mean off its scales before it quantizes them:
+that is the layout `refq.layouts.bitsandbytes`.)
 
 The bound
 ---------
-With *u* the unit roundoff of the quotient, *v* that of the product and *g* the widest gap next to
-the chosen level l: ``|x - x'| <= |x - s t| + s |t - l| + |s l - x'| <= u |x| + s g/2 + v |x'|`` for
-a quotient t within the table. Beyond its ends, the overload distance replaces the first two terms.
+With *u* the unit roundoff of the quotient, *v* that of the product and *r* how far from its level l
+a number may be that gets it (half of the wider gap, where the table decides at midpoints):
+``|x - x'| <= |x - s t| + s |t - l| + |s l - x'| <= u |x| + s r + v |x'|`` for a quotient t within
+the table. Beyond its ends, the overload distance replaces the first two terms.
 
 References
 ----------
@@ -44,32 +46,22 @@ from .schemes import check_reach
 
 __all__ = ["LevelQuantizer"]
 
-Table = formats.LevelTable | formats.CodeTable
 
 #: Tables that an absmax scale serves: zero is a level, so zero stays zero.
 TABLES = tuple(
     sorted(
         name
-        for name, form in {**formats.FORMATS, **formats.CODE_TABLES}.items()
-        if isinstance(form, Table) and 0.0 in form.levels and not name.startswith("ggml_")
+        for name, form in (*formats.FORMATS.items(), *formats.LAYOUT_TABLES.items())
+        if isinstance(form, formats.LevelTable) and 0.0 in form.levels and name[:5] != "ggml_"
     )
 )
 
 
-def _table(name: str) -> Table:
+def _table(name: str) -> formats.LevelTable:
     form = formats.get(name)
-    if not isinstance(form, Table):
+    if not isinstance(form, formats.LevelTable):
         raise RangeError(f"format = {name!r} is no level table; there are {', '.join(TABLES)}")
     return form
-
-
-def _half_gaps(form: Table) -> NDArray[np.float64]:
-    """Return, for every code, half of the widest gap next to its level."""
-    levels = np.array(form.levels, np.float64)
-    ascending = np.unique(levels)
-    gaps = np.diff(ascending)
-    widest = np.maximum(np.append(gaps, 0.0), np.insert(gaps, 0, 0.0))
-    return np.asarray(widest[np.searchsorted(ascending, levels)] / 2)
 
 
 class LevelQuantizer(Method):
@@ -77,8 +69,8 @@ class LevelQuantizer(Method):
 
     Parameters
     ----------
-    format : {"nf4", "bnb_fp4", "bnb_dynamic8", "ternary"}
-        A table with a zero among its levels.
+    format : {"nf4", "bnb_fp4", "bnb_dynamic8", "ternary", "pot4", "apot5"}
+        A level table with a zero.
     granularity : Granularity
         Which elements share a scale.
     scale_method : Method
@@ -94,7 +86,8 @@ class LevelQuantizer(Method):
     -----
     ``binary`` is refused: its levels -1 and +1 would both lie an absmax away from zero; the least
     squared error needs the mean of ``|x|``, which is a binarizer's scale. ``ternary`` has the
-    absmax as its scale, so all below half of it becomes zero; a searched threshold does better.
+    absmax as its scale, so all below half of it becomes zero; a searched threshold does better. Of
+    the two zeros of ``bnb_fp4`` only 0 is used: bitsandbytes keeps the sign.
     Error bound: in the module's docstring. Cost: O(n log n_levels). Tier T1.
 
     References
@@ -134,7 +127,7 @@ class LevelQuantizer(Method):
             cls(),
             cls("bnb_fp4", granularity=PerGroup(5), scale_method=cls("bnb_dynamic8")),
             cls("ternary", granularity=PerAxis(0)),
-            cls("nf4", granularity=PerTensor()),
+            cls("bnb_fp4", granularity=PerTensor()),
         ]
 
     def check_parameters(self) -> None:
@@ -166,11 +159,12 @@ class LevelQuantizer(Method):
         block_shape = self.granularity.block_shape(self._same_shape(W).shape)
         with np.errstate(over="ignore", under="ignore"):
             levels = W / expand(self.scale_, W.shape, block_shape)
-        codes = _table(self.format).encode(levels)
+        table = _table(self.format)
+        codes = table.canonical(table.encode(levels))  # -0 decodes to what would be coded as 0
         return ScaledEncoding(DenseEncoding(codes, self.format), self._scale_encoding, block_shape)
 
     def error_bound(self, W: NDArray[Any], encoding: Encoding) -> NDArray[Any] | None:
-        """Half of the widest gap next to the level, times the scale; the overload outside."""
+        """How far a level reaches, times the scale; the overload outside."""
         if not isinstance(encoding, ScaledEncoding) or not isinstance(
             encoding.elements, DenseEncoding
         ):
@@ -181,7 +175,7 @@ class LevelQuantizer(Method):
         decoded = encoding.decode()
         v = np.finfo(decoded.dtype).eps / 2 + 2.0**-50
         x, s = W.astype(np.float64), scale.astype(np.float64)
-        over = np.maximum(x - s * max(form.levels), s * min(form.levels) - x)
-        inside = s * _half_gaps(form)[encoding.elements.codes] + u * np.abs(x)
+        over = np.maximum(x - s * form.max, s * form.min - x)
+        inside = s * form.reach(encoding.elements.codes) + u * np.abs(x)
         rounding = v * np.abs(decoded.astype(np.float64))
         return np.asarray((np.where(over > 0, over, inside) + rounding) * (1 + 2.0**-50))

@@ -1,8 +1,11 @@
 """The named cast, and scales that are stored before codes are computed against them."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
+from refq import formats
 from refq.core.errors import NotFittedError, RangeError
 from refq.encodings import Cast, dense, stored, stored_scale
 
@@ -28,10 +31,33 @@ def test_at_a_power_of_two_the_wider_neighbour_counts():
     assert abs(e.decode()[0] - x) <= m.error_bound(np.array([x]), e)[0]
 
 
-def test_other_formats_promise_nothing_elementwise():
-    m = Cast("nf4")
-    e = m.fit([0.3]).encode([0.3])
-    assert m.error_bound(np.array([0.3]), e) is None
+SMALL = [n for n, f in formats.FORMATS.items() if f.bits <= 8]
+
+
+@pytest.mark.parametrize("form", SMALL)
+def test_the_bound_of_small_formats_holds_exactly_and_is_reached(form):
+    """At every middle of two values, and one float to either side: in fractions."""
+    values = formats.get(form).values.astype(np.float64)
+    values = np.unique(values[np.isfinite(values)])
+    middles = (values[:-1] + values[1:]) / 2
+    decisions = getattr(formats.get(form), "thresholds", ())
+    middles = np.concatenate([middles, decisions])
+    x = np.concatenate([values, middles, *(np.nextafter(middles, s) for s in (-np.inf, np.inf))])
+    m = Cast(form)
+    e = m.fit(x).encode(x)
+    bound = m.error_bound(x, e)
+    pairs = zip(x.tolist(), e.decode().tolist(), bound.tolist(), strict=True)
+    gaps = [Fraction(b) - abs(Fraction(v) - Fraction(y)) for v, y, b in pairs]
+    assert min(gaps) == 0
+
+
+def test_the_last_binade_reaches_beyond_the_largest_value():
+    """464 lies halfway to 480, which float8_e4m3fn does not have; half even takes 448."""
+    m = Cast("float8_e4m3fn").fit([464.0])
+    e = m.encode([464.0])
+    assert m.error_bound(np.array([464.0]), e).tolist() == [16.0]
+    with pytest.raises(RangeError, match="overflows"):
+        m.encode([464.5])
 
 
 def test_overflow_is_an_error_and_unknown_formats_too():
@@ -44,6 +70,7 @@ def test_overflow_is_an_error_and_unknown_formats_too():
 
 
 def test_examples_run():
+    assert len(Cast.examples()) <= 4
     for m in Cast.examples():
         W = np.ones((12, 16))
         np.testing.assert_array_equal(m.fit(W).encode(W).decode(), W)

@@ -83,9 +83,39 @@ def gaps(bits, n):
     return mask
 
 
+def single(value):
+    return struct.unpack("f", struct.pack("f", value))[0]
+
+
+FP4 = [single(a / 192) for a in (0, 1, 128, 192, 64, 96, 32, 48)]
+SUMS = sorted(a + b for a in (0, 1, 1 / 4, 1 / 16) for b in (0, 1 / 2, 1 / 8, 1 / 32))
+TABLES = {
+    "nf4": NF4,
+    "bnb_fp4": [*FP4, *(-v for v in FP4)],
+    "binary": [-1.0, 1.0],
+    "ternary": [-1.0, 0.0, 1.0],
+    "pot4": [*(-(2.0**-c) for c in range(7)), 0.0, *(2.0 ** (c - 14) for c in range(8, 15))],
+    "apot5": [*(-v for v in SUMS[:0:-1]), *SUMS],
+}
+
+
+def small_float(row, bits, code):
+    E, M, bias = map(int, row[1:4])
+    sign, rest = divmod(code, 1 << (E + M))
+    e, m = divmod(rest, 1 << M)
+    first, _, last = re.match(r"none|(\w\w) to (\w\w)|(\w\w)", row[5])[0].partition(" to ")
+    nans = range(0) if first == "none" else range(int(first, 16), int(last or first, 16) + 1)
+    if rest in nans or ("80 instead" in row[5] and code == 0x80):
+        return math.nan
+    value = 2.0 ** (e - bias) * (1 + m / 2**M) if e else 2.0 ** (1 - bias) * m / 2**M
+    if row[4] != "none" and rest == int(row[4], 16):
+        value = math.inf
+    return -value if sign else value
+
+
 def dense(config, data):
     name, n = config["format"], math.prod(config["shape"])
-    b = {"nf4": 4, "binary": 1, "ternary": 2}.get(name) or int(re.sub(r"\D", "", name))
+    b = {"nf4": 4, "binary": 1, "ternary": 2}.get(name) or int(re.search(r"\d+", name)[0])
     bits = Bits(data)
     read = {
         "huffman": lambda: huffman(bits, n, b),
@@ -96,9 +126,15 @@ def dense(config, data):
     codes = read.get(config["coding"], raw)() if n else []
     assert len(data) == (bits.at + 7) // 8
     dtype = {"float64": "float64"}.get(name, "int" if "int" in name else "float32")
-    tables = {"nf4": NF4, "binary": [-1.0, 1.0], "ternary": [-1.0, 0.0, 1.0]}
-    if name in tables:
-        codes = [tables[name][c] for c in codes]
+    small = {row[0].strip("`"): row for row in table(SMALL_FLOATS)}
+    if name in TABLES:
+        codes = [TABLES[name][c] for c in codes]
+    elif name in small:
+        codes = [small_float(small[name], b, c) for c in codes]
+    elif name == "bfloat16":
+        codes = [struct.unpack("<f", bytes(2) + c.to_bytes(2, "little"))[0] for c in codes]
+    elif name == "float8_e8m0fnu":
+        codes = [math.nan if c == 255 else 2.0 ** (c - 127) for c in codes]
     elif name.startswith("float"):
         letter = {16: "e", 32: "f", 64: "d"}[b]
         codes = [struct.unpack(f"<{letter}", c.to_bytes(b // 8, "little"))[0] for c in codes]
@@ -292,24 +328,19 @@ def table(heading):
 SMALL_FLOATS = "| name | E | M | bias | infinity | NaN |"
 
 
-@pytest.mark.parametrize("row", table(SMALL_FLOATS), ids=lambda row: row[0].strip("`"))
-def test_small_floats_mean_what_the_page_says(row):
+@pytest.mark.parametrize("name", [r[0].strip("`") for r in table(SMALL_FLOATS)] + list(TABLES))
+def test_small_floats_and_tables_mean_what_the_page_says(name):
     from refq import formats
 
-    form = formats.get(row[0].strip("`"))
-    E, M, bias = map(int, row[1:4])
-    first, _, last = re.match(r"none|(\w\w) to (\w\w)|(\w\w)", row[5])[0].partition(" to ")
-    nans = range(0) if first == "none" else range(int(first, 16), int(last or first, 16) + 1)
+    form = formats.get(name)
+    rows = {row[0].strip("`"): row for row in table(SMALL_FLOATS)}
     for code, value in enumerate(form.values.tolist()):
-        sign, rest = divmod(code, 1 << (E + M))
-        e, m = divmod(rest, 1 << M)
-        want = 2.0 ** (e - bias) * (1 + m / 2**M) if e else 2.0 ** (1 - bias) * m / 2**M
-        if rest in nans or ("80 instead" in row[5] and code == 0x80):
-            assert math.isnan(value)
+        if name in rows:
+            want = small_float(rows[name], form.bits, code)
         else:
-            want = math.inf if row[4] != "none" and rest == int(row[4], 16) else want
-            assert value == (-want if sign else want)
-            assert math.copysign(1, value) == (-1 if sign else 1)
+            want = TABLES[name][code] if code < len(TABLES[name]) else math.nan
+        assert value == want or (math.isnan(value) and math.isnan(want))
+        assert math.isnan(want) or math.copysign(1, value) == math.copysign(1, want)
 
 
 def test_the_tables_agree_with_the_code():
@@ -324,11 +355,8 @@ def test_the_tables_agree_with_the_code():
     assert nouns == own
     assert all(f"**{name}**" in PAGE for name in codings.CODINGS)
     assert all(f"`{rule}`" in PAGE for rule in RULES)
-    assert {n for n in formats.FORMATS if not re.match(r"u?int|b?float", n)} == {
-        "nf4",
-        "binary",
-        "ternary",
-    }
+    assert {n for n in formats.FORMATS if not re.match(r"u?int|b?float", n)} == set(TABLES)
+    assert all(f"| `{name}` |" in PAGE for name in TABLES)
     small = {f"`{n}`" for n, f in formats.FORMATS.items() if isinstance(f, formats.Minifloat)}
     assert {row[0] for row in table(SMALL_FLOATS)} | {"`bfloat16`"} == small
     limits = dict(table("| what | at most |"))

@@ -31,7 +31,8 @@ FLOATS = {
     "float4_e2m1fn": (1, 1, 0x7, None, None, True),
 }
 INTEGERS = [f"{kind}{bits}" for kind in ("int", "uint") for bits in range(1, 9)]
-TABLES = ["nf4", "binary", "ternary"]
+TABLES = ["nf4", "bnb_fp4", "binary", "ternary", "pot4", "apot5"]
+TABLE_ROUNDINGS = ["half_even", "half_away", "half_up", "toward_zero", "floor", "ceil"]
 SMALL = {name for name, form in formats.FORMATS.items() if form.bits <= 8}
 
 
@@ -189,22 +190,61 @@ def test_integers(source, name):
         check_policies(form, source, rule, n.clip(low, high), beyond, {})
 
 
+def in_steps(number):
+    """Return a float as an integer of steps of 2^-60, which must hold it."""
+    exact = Fraction(number) * 2**60
+    assert exact.denominator == 1
+    return int(exact)
+
+
+def taken(rule, x, levels, thresholds, ties):
+    """Return which of the ascending levels is taken; integers throughout."""
+    low = np.maximum(sum((x >= v).astype(np.int64) for v in levels) - 1, 0)
+    high = np.minimum(low + 1, len(levels) - 1)
+    a, b = np.array(levels)[low], np.array(levels)[high]
+    middle = np.array([*thresholds, 1 << 62])[low]
+    tie_up = {
+        "half_even": (middle <= 0) & (ties == "toward_zero"),
+        "half_away": abs(b) >= abs(a),
+        "half_up": True,
+    }
+    if rule in tie_up:
+        up = (x > middle) | ((x == middle) & tie_up[rule])
+    else:
+        up = {"toward_zero": x < 0, "floor": False, "ceil": True}[rule] & (x > a)
+    return np.where(up, high, low)
+
+
 @pytest.mark.parametrize("name", TABLES)
 @pytest.mark.parametrize("source", SOURCES.values(), ids=list(SOURCES))
 def test_level_tables(source, name):
     form = formats.get(name)
-    levels = [int(Fraction(v) * 2**60) for v in form.values.tolist() if v == v]
-    assert all(Fraction(n, 2**60) == v for n, v in zip(levels, form.values.tolist(), strict=False))
+    by_level = {in_steps(v): code for code, v in enumerate(form.levels) if str(v) != "-0.0"}
+    minus_zero = [code for code, v in enumerate(form.levels) if str(v) == "-0.0"]
+    levels = sorted(by_level)
+    thresholds = [(a + b) // 2 for a, b in pairwise(levels)]
+    assert all((a + b) % 2 == 0 for a, b in pairwise(levels))
+    if form.thresholds:  # the one at zero lies between -0 and 0
+        thresholds = [in_steps(t) for t in form.thresholds if t]
     # what is smaller than 2^-60 lies on the same side of every midpoint as a nearer number does
     up = np.clip(source.e + 60, -40, 61 - source.top)
     x = np.where(up >= 0, source.m << np.maximum(up, 0), source.m >> np.maximum(-up, 0))
     x = np.where(source.infinite, 1 << 61, np.maximum(x, source.m > 0))
     x = np.where(source.negative, -x, x)
-    middles = [(a + b) // 2 for a, b in pairwise(levels)]
-    assert all((a + b) % 2 == 0 for a, b in pairwise(levels))
-    codes = sum((x > middle).astype(np.int64) for middle in middles)
     beyond = (x < levels[0]) | (x > levels[-1])
-    check_policies(form, source, "half_even", codes, beyond, {})
+    for rule in TABLE_ROUNDINGS:
+        if rule == "toward_zero" and 0 not in by_level:
+            with pytest.raises(RangeError, match="needs a zero"):
+                form.encode(source.array[:1], rule)
+            continue
+        rank = taken(rule, x, levels, thresholds, form.ties)
+        codes = np.array([by_level[v] for v in levels])[rank]
+        if minus_zero:
+            zero = codes == by_level[0]
+            codes = np.where(zero & (x < 0), minus_zero[0], codes)
+        check_policies(form, source, rule, codes, beyond, {})
+    with pytest.raises(RangeError, match="rounding = 'odd'"):
+        form.encode(source.array[:1], "odd")
 
 
 @pytest.mark.parametrize("rule", ROUNDINGS)
@@ -231,13 +271,16 @@ def test_every_code_of_every_format_round_trips(form):
     else:
         patterns = np.arange(1 << form.bits, dtype=f"u{form.dtype.itemsize}")
     if isinstance(form, formats.LevelTable):
-        patterns = patterns[: len(form.levels)]
+        # -0 is no canonical code: zero has its own
+        patterns = patterns[[i for i, v in enumerate(form.levels) if str(v) != "-0.0"]]
     codes = form.from_patterns(patterns)
     values = form.decode(codes)
     with np.errstate(invalid="ignore"):
         finite = np.isfinite(values)
-    one = isinstance(form, (formats.LevelTable, formats.NativeFloat))
-    for rule in ["half_even"] if one else ROUNDINGS:
+    rules = ["half_even"] if isinstance(form, formats.NativeFloat) else list(ROUNDINGS)
+    if isinstance(form, formats.LevelTable):
+        rules = [r for r in TABLE_ROUNDINGS if 0.0 in form.levels or r != "toward_zero"]
+    for rule in rules:
         got = form.encode(values[finite], rule, overflow="error")
         np.testing.assert_array_equal(got, codes[finite])
     if isinstance(form, formats.SmallFloat):

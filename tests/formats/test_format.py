@@ -22,7 +22,7 @@ def test_no_dtype_has_so_many_bits(bits):
 
 
 def test_check_codes_casts_and_refuses():
-    form = Integer("int4", 4, True)
+    form = Integer(4)
     assert form.check_codes(np.array([7], np.int64)).dtype == np.int8
     with pytest.raises(FormatError, match="8 is outside"):
         form.check_codes(np.array([8]))

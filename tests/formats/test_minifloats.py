@@ -1,5 +1,6 @@
 """Small floats: published anchors, any parameters against Fractions, one rounding, policies."""
 
+import tracemalloc
 from bisect import bisect_right
 from fractions import Fraction
 
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 from refq import formats
 from refq.core.errors import DTypeError, FormatError, RangeError
 from refq.core.rounding import ROUNDINGS
+from refq.core.twins import jit_enabled
 from refq.formats import Minifloat, PowersOfTwo
+from refq.formats.minifloats import CHUNK
 
 E4M3 = formats.get("float8_e4m3fn")
 E5M2 = formats.get("float8_e5m2")
@@ -72,7 +75,7 @@ def test_codes_by_hand():
 
 
 def test_float16_and_bfloat16_by_parameters_agree_with_the_machine():
-    mine = Minifloat("half", 16, 5, 10, 15, True, "ieee", True)
+    mine = Minifloat(5, 10, 15, True, "ieee", True)
     half = formats.get("float16")
     np.testing.assert_array_equal(mine.values, half.values)
     ordinary = ~np.isnan(half.values)
@@ -103,8 +106,8 @@ def minifloats(draw):
     specials = infinities + (nans == "all_ones")
     assume(mantissa_bits > 0 if nans == "ieee" else (1 << (bits - 1)) - 1 - specials >= 1)
     bias = draw(st.integers(-40, 90))
-    made = (bits, exponent_bits, mantissa_bits, bias, infinities, nans, nans != "minus_zero")
-    return Minifloat("mine", *made)
+    made = (exponent_bits, mantissa_bits, bias, infinities, nans, nans != "minus_zero")
+    return Minifloat(*made, name="mine")
 
 
 def meaning(form, code):
@@ -156,8 +159,8 @@ def expected(form, x, rule):
     sign=st.sampled_from([1, -1]),
     rule=st.sampled_from(sorted(ROUNDINGS)),
 )
-@example(Minifloat("m", 8, 5, 2, 16, True, "minus_zero", False), 126, Fraction(1, 2), 0, 1, "odd")
-@example(Minifloat("m", 4, 3, 0, 3, False, "none", True), 2, Fraction(1, 2), 0, -1, "half_even")
+@example(Minifloat(5, 2, 16, True, "minus_zero", False, name="m"), 126, Fraction(1, 2), 0, 1, "odd")
+@example(Minifloat(3, 0, 3, False, "none", True, name="m"), 2, Fraction(1, 2), 0, -1, "half_even")
 def test_any_minifloat_rounds_as_fractions_do(form, code, place, ulps, sign, rule):
     last = last_finite(form)
     code %= last + 2
@@ -196,13 +199,13 @@ def test_any_minifloat_comes_back_from_its_values(form):
 
 def test_p3109_by_parameters():
     """binary8p3 with infinities: NaN at 0x80, infinities at 0x7F and 0xFF, 49152 below them."""
-    form = Minifloat("binary8p3", 8, 5, 2, 16, True, "minus_zero", False)
+    form = Minifloat(5, 2, 16, True, "minus_zero", False)
     assert form.decode(np.array([0x7E, 0x7F, 0xFF, 0x40])).tolist() == [49152, np.inf, -np.inf, 1]
     assert form.special_codes == {"infinity": 0x7F, "nan": 0x80}
 
 
 def test_values_wider_than_float32_are_float64():
-    wide = Minifloat("wide", 16, 10, 5, 511, True, "ieee", True)
+    wide = Minifloat(10, 5, 511, True, "ieee", True)
     assert wide.value_dtype == wide.values.dtype == np.float64
     assert wide.max == (2 - 2.0**-5) * 2.0**511
 
@@ -238,7 +241,7 @@ def test_integers_beyond_53_bits_are_rounded_once():
 
 
 def test_tiny_numbers_are_above_zero():
-    far = Minifloat("far", 8, 4, 3, -900, False, "none", True)  # its values begin at 2^898
+    far = Minifloat(4, 3, -900, False, "none", True)  # its values begin at 2^898
     assert far.encode([5e-324, 0.0, -5e-324], "ceil").tolist() == [1, 0, 0x80]
     assert E4M3.encode([5e-324, -5e-324, 0.0], "ceil").tolist() == [1, 0x80, 0]
     assert E4M3.encode([5e-324, -5e-324], "odd").tolist() == [1, 0x81]
@@ -329,27 +332,80 @@ def test_e8m0_ties_and_ends():
 @pytest.mark.parametrize(
     "parameters",
     [
-        (8, 4, 4, 7, False, "none", True),  # 1 + 4 + 4 bits
-        (17, 8, 8, 7, False, "none", True),
-        (8, 0, 7, 7, False, "none", True),
-        (8, 8, -1, 7, False, "none", True),
-        (8, 4, 3, 7, False, "some", True),
-        (8, 4, 3, 7, False, "ieee", True),  # its highest exponent would mean nothing
-        (8, 7, 0, 63, True, "ieee", True),  # no mantissa left for NaN
-        (8, 4, 3, 7, False, "minus_zero", True),
-        (8, 4, 3, 7, False, "none", False),
-        (2, 1, 0, 0, False, "all_ones", True),  # zero only
-        (12, 11, 0, -1000, False, "none", True),  # beyond float64
+        (8, 8, 7, False, "none", True),  # 17 bits
+        (0, 7, 7, False, "none", True),
+        (8, -1, 7, False, "none", True),
+        (4, 3, 7, False, "some", True),
+        (4, 3, 7, False, "ieee", True),  # its highest exponent would mean nothing
+        (7, 0, 63, True, "ieee", True),  # no mantissa left for NaN
+        (4, 3, 7, False, "minus_zero", True),
+        (4, 3, 7, False, "none", False),
+        (1, 0, 0, False, "all_ones", True),  # zero only
+        (11, 0, -1000, False, "none", True),  # beyond float64
     ],
 )
 def test_parameters_that_contradict_each_other(parameters):
     with pytest.raises(RangeError):
-        Minifloat("mine", *parameters)
+        Minifloat(*parameters)
 
 
 def test_powers_of_two_of_other_widths():
-    form = PowersOfTwo("p", 3, 1)
+    form = PowersOfTwo(3, 1)
     assert form.values[:7].tolist() == [0.5, 1, 2, 4, 8, 16, 32]
     assert form.encode([0.75, 1.5, 3.0, 6.0]).tolist() == [0, 2, 2, 4]
     with pytest.raises(RangeError, match="bits"):
-        PowersOfTwo("p", 9, 1)
+        PowersOfTwo(9, 1)
+
+
+# The kernel's path --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("name", [*PUBLISHED, "float8_e5m2"])
+def test_the_kernels_path_equals_the_numpy_path(kind, name, monkeypatch):
+    """On values and middles of the format, moved, with NaN and infinities, under all policies."""
+    form = formats.get(name)
+    values = np.unique(form.values[np.isfinite(form.values)].astype(np.float64))
+    values = np.concatenate([values[:400], values[-400:]])
+    with np.errstate(over="ignore", under="ignore"):
+        x = np.concatenate([values, (values[:-1] + values[1:]) / 2, 1.1 * values]).astype(kind)
+    x = np.concatenate([x, np.nextafter(x, kind(np.inf)), kind([np.inf, -np.inf, 0.0, -0.0])])
+    policies = ["saturate"] + [p for p in ("infinity", "nan") if p in form.special_codes]
+    missing = kind([np.nan, -np.nan]) if "nan" in form.special_codes else x[:0]
+    every = np.concatenate([x, missing])
+    got = [
+        form.encode(every, overflow=p, nan="keep" if missing.size else "error") for p in policies
+    ]
+    monkeypatch.setattr("refq.formats.minifloats.jit_enabled", lambda: False)
+    for policy, codes in zip(policies, got, strict=True):
+        want = form.encode(every, overflow=policy, nan="keep" if missing.size else "error")
+        np.testing.assert_array_equal(codes, want)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("name", ["float8_e4m3fn", "float4_e2m1fn", "bfloat16"])
+@pytest.mark.skipif(not jit_enabled(), reason="the NumPy definitions use more")
+def test_no_temporary_is_larger_than_the_input(kind, name):
+    x = np.ones((600, 1000), kind)
+    form = formats.get(name)
+    codes = form.encode(x)
+    values = form.decode(codes)
+    for run, array, out in ((form.encode, x, codes), (form.decode, codes, values)):
+        tracemalloc.start()
+        try:
+            run(array)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        # what is widened by the piece holds two pieces of float32 and one of codes, at most
+        pieces = 10 * CHUNK if name == "bfloat16" and kind is np.float16 else 0
+        assert peak <= out.nbytes + pieces + 20_000
+
+
+def test_long_float16_arrays_are_widened_by_the_piece():
+    x = (np.arange(200_001) % 1999 - 1000).astype(np.float16) / np.float16(8)
+    form = formats.get("bfloat16")
+    np.testing.assert_array_equal(form.encode(x), form.encode(x.astype(np.float64)))
+    x[-1] = np.nan
+    with pytest.raises(RangeError, match=r"x\[200000\] = nan"):
+        form.encode(x)

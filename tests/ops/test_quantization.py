@@ -146,7 +146,7 @@ def test_the_format_of_the_codes():
     assert quantize_linear(x, 1.0, 5).dtype == np.uint8
     assert quantize_linear(x, 1.0, np.int16(5)).dtype == np.int16
     assert quantize_linear(x, 1.0, 5, format="int4").dtype == np.int8
-    assert quantize_linear(x, 1.0, 5, format=Integer("int9", 9, True)).dtype == np.int16
+    assert quantize_linear(x, 1.0, 5, format=Integer(9)).dtype == np.int16
     assert quantize_linear(x * 1e9, 0.5, format="int32").tolist() == [2 * 10**9]
 
 

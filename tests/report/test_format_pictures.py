@@ -16,10 +16,14 @@ def test_a_picture_fits_one_screen(name):
     assert lines[0].startswith(f"{name}: ")
 
 
-@pytest.mark.parametrize("name", ["int3", "uint2", "nf4", "binary", "ternary", "int5"])
+@pytest.mark.parametrize(
+    "name", ["int3", "uint2", "nf4", "binary", "ternary", "int5", "bnb_fp4", "pot4", "apot5"]
+)
 def test_small_formats_list_every_code(name):
     form = formats.get(name)
-    rows = [line.split() for line in format_picture(name).splitlines()[4 : 4 + (1 << form.bits)]]
+    lines = format_picture(name).splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("code")) + 2
+    rows = [line.split() for line in lines[first : first + (1 << form.bits)]]
     for pattern, (row, value) in enumerate(zip(rows, form.values.tolist(), strict=True)):
         assert row[:2] == [str(pattern), format(pattern, f"0{form.bits}b")]
         assert row[2] == ("-" if np.isnan(value) else f"{value:.7g}")
@@ -72,3 +76,16 @@ def test_e2m1_is_listed_code_by_code():
     rows = [line.split() for line in format_picture("float4_e2m1fn").splitlines()]
     assert ["5", "0101", "3"] in rows
     assert ["15", "1111", "-6"] in rows
+
+
+@pytest.mark.parametrize(
+    ("name", "note"),
+    [
+        ("uint1", "the 0/1 binary; 'binary' is the -1/+1 one"),
+        ("binary", "0 goes to -1, with half_up to +1; 'uint1' is the 0/1 binary"),
+        ("nf4", "a tie goes down"),
+        ("bnb_fp4", "a tie goes toward zero; thresholds of its own"),
+    ],
+)
+def test_notes_say_what_a_name_does_not(name, note):
+    assert note in format_picture(name).splitlines()

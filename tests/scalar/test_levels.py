@@ -44,7 +44,7 @@ def test_nf4_size_and_unit_block():
 
 
 @given(
-    table=st.sampled_from(["nf4", "ternary"]),
+    table=st.sampled_from(["nf4", "ternary", "pot4", "apot5"]),
     code=st.integers(0, 14),
     where=st.sampled_from(["level", "midpoint"]),
     ulps=st.integers(-2, 2),
@@ -54,7 +54,8 @@ def test_nf4_size_and_unit_block():
 @example("nf4", 7, "midpoint", 0, 1.0, "float32")
 @example("ternary", 0, "midpoint", 1, 0.1, "float16")
 def test_nearest_level_on_near_ties(table, code, where, ulps, scale, store):
-    levels = NF4 if table == "nf4" else TERNARY
+    own = {"nf4": NF4, "ternary": TERNARY}
+    levels = own.get(table) or [Fraction(v) for v in formats.get(table).levels]
     code = code % (len(levels) - 1)
     q = LevelQuantizer(table, PerTensor(), Cast(store)).fit(np.array([scale, 0], np.float32))
     s = q.scale_[0]

@@ -20,7 +20,7 @@ from ...core.errors import RangeError
 
 __all__ = ["KINDS", "LAWS", "Law", "LawViolation", "always", "law", "laws_for"]
 
-KINDS = ("method", "encoding", "kernel", "model", "layout")  #: what a law may judge
+KINDS = ("method", "encoding", "kernel", "model", "layout", "format")  #: what a law may judge
 
 
 class LawViolation(AssertionError):

@@ -99,6 +99,7 @@ def _quantize(draw: st.DrawFn) -> Arguments:
             for _ in range(4)
         ]
         few += [np.float32(v) for v in (np.inf, -np.inf, 1e-45, -0.0, 3e38)]
+        few += [np.float32(np.nan)] * draw(st.integers(0, 1))
         x[:, c] = np.resize(np.array(few, np.float32), (shape[0], shape[2]))
     if draw(st.booleans()):
         x = x[:, :, ::-1]
@@ -110,12 +111,13 @@ _Z = np.zeros(1, np.int64)
 _BYTE = np.empty(0, np.int8)
 
 register(
-    "refq.ops.quantization._quantize_definition",
+    "refq.ops.quantize_kernels._quantize_definition",
     edges=[
         (np.zeros((0, 1, 3), np.float32), _ONE, _Z, -128, 127, _BYTE),
         (np.zeros((1, 0, 3), np.float32), _ONE[:0], _Z[:0], -128, 127, _BYTE),
         (np.array([[[0.5, 1.5, 2.5, -0.5]]], np.float32), _ONE, _Z + 1, -128, 127, _BYTE),
         (np.array([[[np.inf, -np.inf, -0.0]]], np.float32), _ONE, _Z - 128, -128, 127, _BYTE),
+        (np.array([[[1.0, np.nan]]], np.float32), _ONE, _Z + 1, -128, 127, _BYTE),
         (np.array([[[1e-45, 1.0]]], np.float32), _ONE * np.float32(1e-45), _Z, -8, 7, _BYTE),
     ],
 )(_quantize)
@@ -132,7 +134,7 @@ def _dequantize(draw: st.DrawFn) -> Arguments:
 
 
 register(
-    "refq.ops.quantization._dequantize_definition",
+    "refq.ops.quantize_kernels._dequantize_definition",
     edges=[
         (np.zeros((0, 1, 3), np.int8), _ONE, _Z),
         (np.array([[[0, 255]]], np.uint8), _ONE * np.float32(3e38), _Z + 255),

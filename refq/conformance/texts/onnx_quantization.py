@@ -2,8 +2,10 @@
 
 Conventions
 -----------
-Numbers are `Fraction`, codes are `int`. Infinity is a float, everything else converts exactly.
-The operators are QuantizeLinear and DequantizeLinear of opset 28, for integer types.
+Numbers are `Fraction`, codes are `int`. Infinity and NaN are floats, everything else converts
+exactly. The operators are QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear, and the part of
+Cast that QuantizeLinear needs for float 8, 6 and 4; opset 28. A float 8 result is the number that
+the code means, not the code.
 """
 
 import math
@@ -12,10 +14,17 @@ from fractions import Fraction
 __all__ = [
     "FLOAT_TYPES",
     "INTEGER_RANGES",
+    "SMALL_TYPES",
     "add_zero_point",
+    "cast_to_small",
     "dequantize_linear",
+    "dequantize_small",
     "divide",
+    "dynamic_quantize_linear",
+    "dynamic_scale",
+    "dynamic_zero_point",
     "quantize_linear",
+    "quantize_to_small",
     "round_half_even",
     "round_to_float",
     "saturate",
@@ -35,6 +44,19 @@ INTEGER_RANGES = {
 
 #: IEEE 754 binary formats: bits of the significand, smallest and largest exponent.
 FLOAT_TYPES = {"float16": (11, -14, 15), "float32": (24, -126, 127), "float64": (53, -1022, 1023)}
+
+
+#: Float 8, 6 and 4: bits of the significand, smallest exponent, FLT_MAX, and what becomes of what
+#: is beyond it if `saturate` is false: NaN, infinity, or None where "it has no effect".
+SMALL_TYPES: dict[str, tuple[int, int, Fraction, float | None]] = {
+    "float8_e4m3fn": (4, -6, Fraction(448), math.nan),
+    "float8_e4m3fnuz": (4, -7, Fraction(240), math.nan),
+    "float8_e5m2": (3, -14, Fraction(57344), math.inf),
+    "float8_e5m2fnuz": (3, -15, Fraction(57344), math.nan),
+    "float6_e2m3fn": (4, 0, Fraction(15, 2), None),
+    "float6_e3m2fn": (3, -2, Fraction(28), None),
+    "float4_e2m1fn": (2, 0, Fraction(6), None),
+}
 
 
 def round_half_even(value: Fraction) -> int:
@@ -230,3 +252,178 @@ def dequantize_linear(q: int, scale: Fraction, zero_point: int, kind: str) -> Fr
     Fraction(127, 2)
     """
     return round_to_float((q - zero_point) * scale, kind)
+
+
+def cast_to_small(value: Fraction | float, kind: str, saturate: bool = True) -> Fraction | float:
+    """Return ``[x]``, "the value rounded to the target mantissa width", FLT_MAX or what is beyond.
+
+    Parameters
+    ----------
+    value : Fraction, infinity or NaN
+        What is cast.
+    kind : str
+        One of `SMALL_TYPES`.
+    saturate : bool
+        "``[x]`` > FLT_MAX" becomes FLT_MAX; if false, what the type's table says.
+
+    Returns
+    -------
+    Fraction or float
+        The number that the code means; NaN without its sign.
+
+    Examples
+    --------
+    >>> cast_to_small(Fraction(464), "float8_e4m3fn"), cast_to_small(Fraction(465), "float8_e5m2")
+    (Fraction(448, 1), Fraction(448, 1))
+    >>> cast_to_small(Fraction(465), "float8_e4m3fn", saturate=False)
+    nan
+    """
+    bits, least, largest, beyond = SMALL_TYPES[kind]
+    if isinstance(value, Fraction):
+        size, negative = abs(value), value < 0
+        exponent = least  # the power of two at or below the number, at least the smallest
+        while size >= Fraction(2) ** (exponent + 1):
+            exponent += 1
+        step = Fraction(2) ** (exponent - bits + 1)
+        rounded = round_half_even(size / step) * step
+        if rounded <= largest:
+            return -rounded if negative else rounded
+    elif math.isnan(value):
+        return math.nan
+    else:
+        negative = value < 0
+    if saturate or beyond is None:
+        return -largest if negative else largest
+    return -beyond if negative else beyond
+
+
+def quantize_to_small(
+    x: Fraction | float, scale: Fraction, kind: str, small: str, saturate: bool = True
+) -> Fraction | float:
+    """Return the float 8, 6 or 4 of ``x / y_scale``: no zero point, the quotient rounded first.
+
+    Parameters
+    ----------
+    x : Fraction or infinity
+        The number.
+    scale : Fraction
+        Positive, a number of the type `kind`.
+    kind : str
+        The type of the scale, one of `FLOAT_TYPES`.
+    small : str
+        One of `SMALL_TYPES`.
+    saturate : bool
+        The attribute.
+
+    Returns
+    -------
+    Fraction or float
+        The number that the code means.
+
+    Examples
+    --------
+    >>> quantize_to_small(Fraction(5), Fraction(2), "float32", "float4_e2m1fn")
+    Fraction(2, 1)
+    """
+    return cast_to_small(divide(x, scale, kind), small, saturate)
+
+
+def dequantize_small(value: Fraction, scale: Fraction, kind: str) -> Fraction | float:
+    """Return ``y = x * x_scale`` for a number that a small float means.
+
+    Parameters
+    ----------
+    value : Fraction
+        What the code means.
+    scale : Fraction
+        The scale.
+    kind : str
+        The output type, which "determines the precision of the multiplication".
+
+    Returns
+    -------
+    Fraction or float
+        The product, rounded once.
+
+    Examples
+    --------
+    >>> dequantize_small(Fraction(3, 2), Fraction(1, 4), "float32")
+    Fraction(3, 8)
+    """
+    return round_to_float(value * scale, kind)
+
+
+def dynamic_scale(numbers: list[Fraction]) -> Fraction | float:
+    """Return ``(maximum(0, max(x)) - minimum(0, min(x))) / (qmax - qmin)``, in float32.
+
+    Parameters
+    ----------
+    numbers : list of Fraction
+        float32 numbers, at least one of them not zero.
+
+    Returns
+    -------
+    Fraction or float
+        Difference and quotient rounded, each once; infinity where the difference overflows.
+
+    Examples
+    --------
+    >>> dynamic_scale([Fraction(-255), Fraction(255)])
+    Fraction(2, 1)
+    """
+    zero = Fraction(0)
+    span = round_to_float(max(zero, *numbers) - min(zero, *numbers), "float32")
+    return round_to_float(span / 255, "float32") if isinstance(span, Fraction) else span
+
+
+def dynamic_zero_point(numbers: list[Fraction], scale: Fraction) -> int:
+    """Return ``cast(round(saturate(qmin - min(x) / y_scale)))``.
+
+    Parameters
+    ----------
+    numbers : list of Fraction
+        float32 numbers.
+    scale : Fraction
+        From `dynamic_scale`.
+
+    Returns
+    -------
+    int
+        In [0, 255].
+
+    Examples
+    --------
+    >>> dynamic_zero_point([Fraction(-1), Fraction(1)], Fraction(1, 100))
+    100
+    """
+    intermediate = divide(min(Fraction(0), *numbers), scale, "float32")
+    clipped = max(-intermediate, Fraction(0))
+    return round_half_even(min(clipped, Fraction(255))) if isinstance(clipped, Fraction) else 255
+
+
+def dynamic_quantize_linear(numbers: list[Fraction]) -> tuple[list[int], Fraction, int]:
+    """Return ``y``, ``y_scale`` and ``y_zero_point``.
+
+    Parameters
+    ----------
+    numbers : list of Fraction
+        float32 numbers, at least one of them not zero, whose scale neither over- nor underflows.
+
+    Returns
+    -------
+    codes : list of int
+        In [0, 255].
+    scale : Fraction
+        Positive.
+    zero_point : int
+        The code of 0.
+
+    Examples
+    --------
+    >>> dynamic_quantize_linear([Fraction(-1), Fraction(254)])
+    ([0, 255], Fraction(1, 1), 1)
+    """
+    scale = Fraction(dynamic_scale(numbers))
+    z = dynamic_zero_point(numbers, scale)
+    codes = [quantize_linear(x, scale, z, "float32", 0, 255) for x in numbers]
+    return codes, scale, z

@@ -1,4 +1,4 @@
-"""Code tables: every code keeps its place, the nearest number decided exactly, refusals."""
+"""Tables of layouts: every code keeps its place, the nearest number decided exactly, refusals."""
 
 from fractions import Fraction
 from itertools import pairwise
@@ -9,9 +9,9 @@ import pytest
 from refq import codings, formats
 from refq.core.errors import DTypeError, FormatError, RangeError
 from refq.encodings import DenseEncoding, Encoding
-from refq.formats import CODE_TABLES, CodeTable
+from refq.formats import LAYOUT_TABLES, LevelTable
 
-TABLES = list(CODE_TABLES.values())
+TABLES = list(LAYOUT_TABLES.values())
 
 
 @pytest.mark.parametrize("form", TABLES, ids=lambda f: f.name)
@@ -61,12 +61,17 @@ def test_refusals():
         form.encode([0.0, np.nan])
     with pytest.raises(RangeError, match=r"x\[0\] = 13.0 is outside ggml_mxfp4's \[-12.0, 12.0\]"):
         form.encode([13.0], overflow="error")
-    with pytest.raises(RangeError, match="rounding"):
-        form.encode([0.0], rounding="floor")
-    with pytest.raises(FormatError, match=r"x\[0\] = 16 is no ggml_mxfp4"):
+    with pytest.raises(FormatError, match=r"codes\[0\] = 16; ggml_mxfp4 has 16 codes"):
         form.decode(np.array([16]))
     with pytest.raises(DTypeError, match="integers are needed"):
         form.decode(np.array([0.0]))
-    for levels, message in (((1.0,), "has 1 values"), ((0.0, 0.1), "float32 values")):
+    for levels, message in (((1.0,), "has 1 values"), ((1.0, 1.0), "two different values")):
         with pytest.raises(RangeError, match=message):
-            CodeTable("bad", 1, levels)
+            LevelTable(levels)
+
+
+def test_of_equal_levels_the_lowest_code_is_used():
+    table = LevelTable((1.0, 0.0, 1.0, 0.0))
+    assert table.encode([0.9, 0.1]).tolist() == [0, 1]
+    assert table.canonical(np.arange(4, dtype=np.uint8)).tolist() == [0, 1, 0, 1]
+    assert table.reach(np.arange(4)).tolist() == [0.5] * 4

@@ -1,8 +1,9 @@
-"""Casts to small floats beside ml_dtypes, quantize_linear beside NumPy's one-liner, in one process.
+"""Casts beside ml_dtypes, quantize_linear beside NumPy's one-liner, GGUF's blocks beside gguf-py.
 
-Run ``python benchmarks/formats.py`` where ml_dtypes is installed. Times are the minimum of several
-repeats, the sides taken in turn, so that a busy moment of the machine meets them all. Every pair is
-compared for equal results first. All sides use one thread.
+Run ``python benchmarks/formats.py`` where ml_dtypes and gguf are installed. All in one process;
+times are the minimum of several repeats, the sides taken in turn, so that a busy moment of the
+machine meets them all. Every pair is compared for equal results first. All sides use one thread,
+but for GGUF's kernels, which use all that there are.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 import numpy as np
+from layouts import layout_sides
 
 from refq import formats
 from refq.core.twins import jit_enabled
@@ -104,6 +106,12 @@ def quantizations(x: np.ndarray) -> list[Row]:
     return rows
 
 
+def blocks(x: np.ndarray) -> list[Row]:
+    sides = layout_sides(x)
+    goal = {"quantize Q4_0": 4.0, "quantize Q8_0": 4.0}
+    return [Row(what, peer, ours, goal.get(what, 0.0)) for what, ours, peer in sides if peer]
+
+
 def show(rows: list[Row], rounds: int) -> bool:
     """Print the table; return whether every target was met."""
     print(f"{'what':<28} {'peer':>11} {'refq':>11} {'peer/refq':>10} {'target':>7}")
@@ -124,11 +132,11 @@ def main() -> None:
     options = parser.parse_args()
     if not jit_enabled():
         raise SystemExit("NUMBA_DISABLE_JIT is set: there is no kernel to measure")
-    names = ("numpy", "numba", "ml_dtypes")
+    names = ("numpy", "numba", "ml_dtypes", "gguf")
     versions = ", ".join(f"{name} {version(name)}" for name in names)
     print(f"python {sys.version.split()[0]}, {versions}; {options.size} x {options.size}, normal")
     x = np.random.default_rng(0).standard_normal((options.size, options.size), dtype=np.float32)
-    met = show([*casts(x), *quantizations(x)], options.rounds)
+    met = show([*casts(x), *quantizations(x), *blocks(x)], options.rounds)
     print("every target met" if met else "a target was missed")
 
 

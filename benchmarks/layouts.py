@@ -19,7 +19,7 @@ BOTH = ("Q4_0", "Q8_0", "Q4_1", "Q5_0", "Q5_1", "MXFP4", "TQ1_0", "TQ2_0")
 ALONE = ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS")
 
 Side = Callable[[], object]
-Row = tuple[str, float, float]  # what, refq's seconds, the peer's (NaN where it has none)
+Sides = tuple[str, Side, Side | None]  # what, refq's, the peer's where it has one
 
 
 def seconds(run: Side) -> float:
@@ -37,31 +37,27 @@ def fastest(refq: Side, peer: Side | None, rounds: int) -> tuple[float, float]:
     return best[0], best[1]
 
 
-def layout_rows(n: int = 4096, rounds: int = 5, types: tuple[str, ...] = BOTH[:2]) -> Iterator[Row]:
-    """Yield one row for each type and direction, on an n x n float32 array."""
+def layout_sides(x: np.ndarray, types: tuple[str, ...] = BOTH[:2]) -> Iterator[Sides]:
+    """Yield both sides for each type and direction, after checking that they agree."""
     from gguf import GGMLQuantizationType, quants
 
-    x = np.random.default_rng(0).standard_normal((n, n), dtype=np.float32)
     for name in types:
         peer = GGMLQuantizationType[name]
         blocks = gguf.quantize(x, name)  # compiles
-        raw = np.frombuffer(blocks, np.uint8).reshape(n, -1)
+        raw = np.frombuffer(blocks, np.uint8).reshape(len(x), -1)
+        theirs: Side | None = None
         if name in BOTH:
             if quants.quantize(x, peer).tobytes() != blocks and name in BOTH[:2]:
                 raise SystemExit(f"{name} differs from gguf-py")
-            theirs: Side | None = lambda peer=peer: quants.quantize(x, peer)  # noqa: E731
-        else:
-            theirs = None
-        times = fastest(lambda name=name: gguf.quantize(x, name), theirs, rounds)
-        yield f"quantize {name}", *times
+            theirs = lambda peer=peer: quants.quantize(x, peer)  # noqa: E731
+        yield f"quantize {name}", lambda name=name: gguf.quantize(x, name), theirs
         if not np.array_equal(gguf.dequantize(blocks, name, x.shape), quants.dequantize(raw, peer)):
             raise SystemExit(f"{name} decodes to other numbers")
-        times = fastest(
+        yield (
+            f"dequantize {name}",
             lambda name=name, blocks=blocks: gguf.dequantize(blocks, name, x.shape),
             lambda peer=peer, raw=raw: quants.dequantize(raw, peer),
-            rounds,
         )
-        yield f"dequantize {name}", *times
 
 
 def main() -> None:
@@ -77,7 +73,9 @@ def main() -> None:
           f"float32 {n} x {n}")  # fmt: skip
     print(f"{'':<18} {'refq':>12} {'gguf-py':>12} {'ratio':>8}")
     types = BOTH + ALONE if options.all else BOTH[:2]
-    for what, mine, theirs in layout_rows(n, options.rounds, types):
+    x = np.random.default_rng(0).standard_normal((n, n), dtype=np.float32)
+    for what, refq_side, peer_side in layout_sides(x, types):
+        mine, theirs = fastest(refq_side, peer_side, options.rounds)
         print(f"{what:<18} {1e3 * mine:>9.1f} ms {1e3 * theirs:>9.1f} ms {theirs / mine:>7.1f}x")
 
 

@@ -79,7 +79,7 @@ LAYOUT_TABLES: dict[str, LevelTable] = {
     for table in (
         LevelTable(_UNEVEN, name="ggml_iq4_nl"),
         LevelTable(_DOUBLED, name="ggml_mxfp4"),
-        LevelTable([2.0 ** (e - 128) for e in range(256)], name="ggml_e8m0_half"),
+        LevelTable(tuple(2.0 ** (e - 128) for e in range(256)), name="ggml_e8m0_half"),
         LevelTable(dynamic_levels(), name="bnb_dynamic8"),
     )
 }

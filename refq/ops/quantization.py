@@ -20,6 +20,7 @@ References
    https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -323,7 +324,8 @@ def quantize_linear(
     s = _checked_scale(scale, a.dtype)
     z = check_zero_point(zero_point, target.low, target.high)
     _check_alike(s, z)
-    rule = semantics.quantize_rule(0 if s.size == 1 else s.ndim)
+    axes = 0 if s.size == 1 else s.ndim
+    rule = semantics.quantize_rule(axes, target.bits, block_size is not None)
     policy = rule.nan if nan is None else check_choice(nan, "nan", NAN_POLICIES)
     spread = _spread(s, a.shape, axis, block_size, "scale")
     spread_z = _spread(z, a.shape, axis, block_size, "zero_point")
@@ -333,7 +335,7 @@ def quantize_linear(
         like = np.empty(0, target.dtype)
         scales, zeros = (_channels(p, view.shape[1]) for p in (s, z))
         return _quantize_kernel(view, scales, zeros, target.low, target.high, like).reshape(a.shape)
-    chosen = QuantizeRule(rule.quotient, rule.precision, rule.rounding, rule.zero_point, policy)
+    chosen = replace(rule, nan=policy)
     return chosen.apply(a, spread, spread_z, target.low, target.high, target.dtype)
 
 

@@ -154,8 +154,10 @@ TORCH = (
     Semantics(
         "torch_fake_quantize",
         "2.13",
-        quantize=X86QuantizeRule(**_FLOAT, nan="low"),
-        quantize_axis=X86QuantizeRule(**_FLOAT, nan="low", conversion="int64_clip"),
+        quantize=X86QuantizeRule(**_FLOAT, zero_point="after_float", nan="low"),
+        quantize_axis=X86QuantizeRule(
+            **_FLOAT, zero_point="after_float", nan="low", conversion="int64_clip"
+        ),
     ),
     Semantics(
         "torch_decomposed",

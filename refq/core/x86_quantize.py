@@ -46,10 +46,10 @@ class X86QuantizeRule(QuantizeRule):
         As in `QuantizeRule`; "indefinite": -2^31, of which the code keeps the low bits: 0 in a
         code of at most 16 bits, the lowest code of 32.
     conversion : {"saturate", "clip_int32", "int64_clip"}
-        "saturate": infinities and whatever is beyond the codes. "clip_int32": clipped in float32
-        to the codes, where 2^31 - 1 is 2^31, then converted to int32: in codes of 32 bits the
-        largest numbers become the lowest code. "int64_clip": converted to int64 first, so that
-        2^63 and more becomes the lowest code.
+        "saturate": infinities and whatever is beyond the codes. "clip_int32": clipped to the codes
+        in the dtype of the arithmetic (in float32, 2^31 - 1 is 2^31), then converted to int32: in
+        codes of 32 bits the largest numbers become the lowest code. "int64_clip": converted to
+        int64 first, so that 2^63 and more becomes the lowest code.
 
     Raises
     ------
@@ -101,7 +101,7 @@ class X86QuantizeRule(QuantizeRule):
             total = rounded.astype(np.float64)
             if self.zero_point == "after":
                 total = total + z  # exact below 2^53, beyond every code above it
-            codes = self._converted(total, low, high)
+            codes = self._converted(total, low, high, rounded.dtype)
         if self.nan == "indefinite":
             indefinite = np.array(INT32, np.int64).astype(dtype).astype(np.int64)
             return np.where(np.isnan(total), indefinite, codes).astype(dtype)
@@ -113,10 +113,12 @@ class X86QuantizeRule(QuantizeRule):
         saturate(total, low, high, np.int64, "error")  # names the first NaN
         return codes.astype(dtype)
 
-    def _converted(self, total: NDArray[np.float64], low: int, high: int) -> NDArray[np.int64]:
-        """Return integers of what is no NaN."""
+    def _converted(
+        self, total: NDArray[np.float64], low: int, high: int, work: np.dtype[Any]
+    ) -> NDArray[np.int64]:
+        """Return integers of what is no NaN; `work` is the dtype of the arithmetic."""
         if self.conversion == "clip_int32":
-            clipped = np.clip(total, np.float32(low), np.float32(high))
+            clipped = np.clip(total, *(float(work.type(end)) for end in (low, high)))
             total = np.where(clipped >= -float(INT32), float(INT32), clipped)
         elif self.conversion == "int64_clip":
             total = np.where(total >= -float(INT64), float(INT64), total)

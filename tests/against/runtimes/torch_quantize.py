@@ -1,7 +1,8 @@
-"""Quantize rows of float32 numbers by one of PyTorch's operators; one scale and zero point a row.
+"""Quantize rows of float32 numbers by PyTorch's operators; one scale and zero point a row.
 
-Per-tensor operators are called row by row, the others once. `rows` says how the rows lie: "plain",
-"strided" (every other element of a longer array) or "last" (the channels are the last axis).
+Per-tensor operators are called row by row, the others once. A task is a line "operator format dtype
+rows scales": of which format the codes are, of which of PyTorch's dtypes; whether the rows are
+"plain" or "strided" (every other element of a longer array); the dtype of the scales.
 """
 
 import torch
@@ -71,24 +72,28 @@ def decomposed_per_channel(x, scale, zero_point, low, high, dtype):
 
 
 def decomposed_per_token(x, scale, zero_point, low, high, dtype):
-    return DECOMPOSED.quantize_per_token(
-        x, scale[:, None], zero_point[:, None], low, high, dtype
-    )
+    return DECOMPOSED.quantize_per_token(x, scale[:, None], zero_point[:, None], low, high, dtype)
 
 
 def decomposed_per_group(x, scale, zero_point, low, high, dtype):
-    whole = x.reshape(1, -1)
+    whole = torch.nan_to_num(x, 0.0, torch.inf, -torch.inf).reshape(1, -1)  # it refuses NaN
     return DECOMPOSED.quantize_per_channel_group(
         whole, scale[None], zero_point[None], low, high, dtype, x.shape[1]
     ).reshape(x.shape)
 
 
-def quantize(operator, x, scale, zero_point, low, high, dtype, rows):
-    found = globals()[str(operator)](
-        laid_out(x, rows), torch.from_numpy(scale), torch.from_numpy(zero_point),
-        int(low), int(high), getattr(torch, str(dtype)),
-    )  # fmt: skip
-    return {"codes": found.numpy(), "version": torch.__version__}
+def quantize(tasks, **arrays):
+    found = {"version": torch.__version__}
+    for task in tasks.tolist():
+        operator, name, dtype, rows, scales = task.split()
+        low, high = arrays[f"{name}.ends"].tolist()
+        found[task] = globals()[operator](
+            laid_out(arrays[f"{name}.x"], rows),
+            torch.from_numpy(arrays[f"{name}.scale"].astype(scales)),
+            torch.from_numpy(arrays[f"{name}.zero_point"]),
+            low, high, getattr(torch, dtype),
+        ).numpy()  # fmt: skip
+    return found
 
 
 answer(quantize)

@@ -28,7 +28,7 @@ from .errors import RangeError
 from .float_requantize import FloatRequantize
 from .quantize_rule import QuantizeRule
 from .requantize_rule import RequantizeRule
-from .torch_elementwise import TorchElementwise
+from .torch_elementwise import QnnpackElementwise, TorchElementwise
 from .x86_quantize import X86QuantizeRule
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "CastRule",
     "ElementwiseRule",
     "FloatRequantize",
+    "QnnpackElementwise",
     "QuantizeRule",
     "RequantizeRule",
     "Semantics",
@@ -173,7 +174,9 @@ TORCH = (
         ),
     ),
     replace(_TORCH, name="torch_fbgemm", requantize=_FBGEMM),
-    replace(_TORCH, name="torch_qnnpack", requantize=_QNNPACK, cpu=""),
+    replace(
+        _TORCH, name="torch_qnnpack", requantize=_QNNPACK, elementwise=QnnpackElementwise(), cpu=""
+    ),
     replace(
         _TORCH,
         name="torch_onednn",

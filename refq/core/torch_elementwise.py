@@ -1,4 +1,4 @@
-"""Addition and multiplication of codes as PyTorch's CPU kernels compute them.
+"""Addition and multiplication of codes as PyTorch's CPU kernels compute them, and QNNPACK's sum.
 
 Problem
 -------
@@ -9,6 +9,11 @@ Conventions
 -----------
 A rule is frozen, and its methods *are* the implementation. Elements are counted in C order; the
 arrays are contiguous, of one shape, and one thread computes them. Tier T1.
+
+Equation
+--------
+QNNPACK adds uint8 codes in integers: ``((a - za) ma + (b - zb) mb) / 2^s``, rounded once, half away
+from zero; ``ma = round(a_scale / y_scale * 2^s)``, with s such that the larger one has 22 bits.
 """
 
 from dataclasses import dataclass
@@ -18,9 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .elementwise_rule import Float32Elementwise, Operand, Target
+from .errors import RangeError
+from .fixed_point import divide_and_round
 from .quantize_rule import QuantizeRule, sum_to_float32
 
-__all__ = ["TorchElementwise"]
+__all__ = ["QnnpackElementwise", "TorchElementwise"]
 
 LANES = 64  #: 8-bit codes in a register of 512 bits
 
@@ -79,6 +86,41 @@ class TorchElementwise(Float32Elementwise):
         one = QuantizeRule(precision="float32")
         unit = np.asarray(np.float32(1))
         return one.apply(product, unit, y.zero_point, y.low, y.high, y.dtype)
+
+
+@dataclass(frozen=True)
+class QnnpackElementwise(TorchElementwise):
+    """The same, but uint8 codes are added in integers, with multipliers of 22 bits.
+
+    Notes
+    -----
+    Defined where the larger of the two ratios ``scale / y_scale`` lies in [2^-10, 2^8), and the
+    smaller one is at least 2^-14: beyond, the runtime refuses, or leaves 32 bits.
+
+    Examples
+    --------
+    >>> a, b = (Operand(np.uint8([c]), np.float32(1), 4) for c in (3, 4))
+    >>> y = Target(np.float32(2), 9, 0, 255, np.uint8)
+    >>> QnnpackElementwise().add(a, b, y), TorchElementwise().add(a, b, y)  # -1/2 away from zero
+    (array([8], dtype=uint8), array([8], dtype=uint8))
+    """
+
+    kind: ClassVar[str] = "qnnpack"
+
+    def add(self, a: Operand, b: Operand, y: Target) -> NDArray[Any]:
+        """Return the codes of a sum in fixed point; of int8 codes as the base class does."""
+        if np.dtype(y.dtype) != np.uint8:
+            return super().add(a, b, y)
+        ratios = [np.float32(x.scale) / np.float32(y.scale) for x in (a, b)]
+        if not 2.0**-10 <= max(ratios) < 2.0**8 or min(ratios) < 2.0**-14:
+            raise RangeError(
+                f"scale / y_scale = {ratios[0]}, {ratios[1]}; the larger must be in [2^-10, 2^8), "
+                "the smaller at least 2^-14: choose another y_scale"
+            )
+        shift = 22 - int(np.frexp(max(ratios))[1])
+        factors = [int(np.rint(np.ldexp(ratio, shift))) for ratio in ratios]  # exact before rint
+        total = a.differences * factors[0] + b.differences * factors[1]
+        return y.codes(divide_and_round(total, 1 << shift, "half_away"))
 
 
 def _fused(x: Operand, count: int) -> NDArray[np.float32]:

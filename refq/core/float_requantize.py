@@ -8,7 +8,8 @@ rounds differently, and so does each place at which a bias in float comes in.
 Equation
 --------
 "quotient": ``M = (a b) / y``; "reciprocal": ``M = (a b) (1 / y)``; the code is
-``round(acc M) + zero_point``. "in_turn": ``round(((acc a) b + bias) (1 / y) + zero_point)``.
+``round(acc M) + zero_point``. "in_turn": ``round(((acc a) b + bias) (1 / y) + zero_point)``;
+"in_turn_divided": the same with ``/ y``.
 
 Conventions
 -----------
@@ -48,13 +49,13 @@ class FloatRequantize(RequantizeRule):
         No other.
     rounding : str
         One of `refq.core.rounding.ROUNDINGS`.
-    order : {"quotient", "reciprocal", "in_turn"}
+    order : {"quotient", "reciprocal", "in_turn", "in_turn_divided"}
         The equations above.
     bias : {"divided", "int32", "added"}
         What becomes of a bias in float. "divided": ``acc + bias / (a b)`` in float32, by one fused
         multiply-add with ``1 / (a b)`` where there is one scale for all outputs. "int32":
         ``round(bias * (1 / (a b)))`` is added to the accumulator, modulo 2^32. "added": as it is,
-        where "in_turn" has its place.
+        where the orders in turn have its place.
     scales : {"as_given", "inverted"}
         "inverted": a and b are replaced by ``1 / (1 / a)`` and ``1 / (1 / b)``, which float32
         rounds twice.
@@ -83,11 +84,16 @@ class FloatRequantize(RequantizeRule):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice(self.kind, "kind", ("float32",))
-        check_choice(self.order, "order", ("quotient", "reciprocal", "in_turn"))
-        places = ("added",) if self.order == "in_turn" else ("divided", "int32")
+        orders = ("quotient", "reciprocal", "in_turn", "in_turn_divided")
+        check_choice(self.order, "order", orders)
+        places = ("added",) if self._in_turn else ("divided", "int32")
         check_choice(self.bias, "bias", places)
         check_choice(self.scales, "scales", ("as_given", "inverted"))
         check_choice(self.conversion, "conversion", ("saturate", "int32"))
+
+    @property
+    def _in_turn(self) -> bool:
+        return self.order.startswith("in_turn")
 
     def multiplier(
         self,
@@ -108,8 +114,9 @@ class FloatRequantize(RequantizeRule):
         Returns
         -------
         ndarray
-            Records: ``first`` and ``second`` multiply the accumulator, ``last`` the sum with
-            ``bias``; ``aid`` is what the bias is multiplied or was divided by, 0 if it was divided.
+            Records: ``first`` and ``second`` multiply the accumulator, ``last`` multiplies the sum
+            with ``bias``, or divides it ("in_turn_divided"); ``aid`` multiplies the bias where it
+            is not 0.
 
         Raises
         ------
@@ -131,8 +138,9 @@ class FloatRequantize(RequantizeRule):
             product = a * b
             inverse = one / y
             records = np.zeros(np.broadcast_shapes(product.shape, y.shape), RECORD)
-            if self.order == "in_turn":
-                records["first"], records["second"], records["last"] = a, b, inverse
+            if self._in_turn:
+                records["first"], records["second"] = a, b
+                records["last"] = inverse if self.order == "in_turn" else y
             else:
                 records["first"], records["second"] = one, one
                 records["last"] = product / y if self.order == "quotient" else product * inverse
@@ -170,22 +178,26 @@ class FloatRequantize(RequantizeRule):
         m = multiplier if getattr(multiplier, "dtype", None) == RECORD else self._plain(multiplier)
         z = np.asarray(zero_point, np.int64)
         with np.errstate(all="ignore"):
-            level = self._sum(accumulator, m) * m["last"]
-            if self.order == "in_turn":
+            total = self._sum(accumulator, m)
+            divides = self.order == "in_turn_divided"
+            level = total / m["last"] if divides else total * m["last"]
+            if self._in_turn:
                 level = level + z.astype(np.float32)
             rounded = round_to_integer(np.asarray(level, np.float32), self.rounding)
-            total = rounded.astype(np.float64)
+            codes = rounded.astype(np.float64)
             if self.conversion == "int32":
-                total = np.where(total >= -float(INT32), float(INT32), total)
-            if self.order != "in_turn":
-                total = total + z
-        return saturate(total, low, high, dtype, "low")
+                codes = np.where(codes >= -float(INT32), float(INT32), codes)
+            if not self._in_turn:
+                codes = codes + z
+        return saturate(codes, low, high, dtype, "low")
 
     def _plain(self, multiplier: Any) -> NDArray[Any]:
         """Return a record of a multiplier that is one number."""
         factor = np.asarray(multiplier).astype(np.float32)
         records = np.zeros(factor.shape, RECORD)
         records["first"], records["second"], records["last"] = 1, 1, factor
+        if self.order == "in_turn_divided":
+            records["first"], records["last"] = factor, 1
         return records
 
     def _sum(self, accumulator: NDArray[Any], m: NDArray[Any]) -> NDArray[np.float32]:

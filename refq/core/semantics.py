@@ -183,6 +183,11 @@ TORCH = (
         requantize=replace(_ONEDNN, scales="inverted"),
         requantize_conv=_ONEDNN,
     ),
+    replace(
+        _TORCH,
+        name="torch_onednn_int8",
+        requantize=replace(_ONEDNN, order="in_turn_divided", scales="inverted"),
+    ),
     replace(_TORCH, name="torch_x86", requantize=_FBGEMM, requantize_conv=_ONEDNN),
 )
 

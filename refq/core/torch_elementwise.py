@@ -71,9 +71,9 @@ class TorchElementwise(Float32Elementwise):
         with np.errstate(all="ignore"):
             sums = _fused(left, whole) + _fused(right, whole)
             codes[:whole] = self.encoded(sums, y)
-            rest = (v._replace(codes=v.codes[whole:]).numbers() for v in (left, right))
+            rest = [v._replace(codes=v.codes[whole:]).numbers() for v in (left, right)]
             codes[whole:] = self.quantize_rest.apply(
-                sum(rest, np.float32(0)), np.asarray(y.scale), y.zero_point, y.low, y.high, y.dtype
+                rest[0] + rest[1], np.asarray(y.scale), y.zero_point, y.low, y.high, y.dtype
             )
         return codes.reshape(x.shape)
 
@@ -126,6 +126,6 @@ class QnnpackElementwise(TorchElementwise):
 def _fused(x: Operand, count: int) -> NDArray[np.float32]:
     """Return the first numbers, each by one fused multiply-add."""
     scale = np.float32(x.scale)
-    offset = np.float64(-(np.float32(x.zero_point) * scale))
+    offset = np.asarray(-(np.float32(x.zero_point) * scale), np.float64)
     exact = np.float64(scale) * x.codes[:count].astype(np.float64)  # 24 + 8 bits
     return sum_to_float32(exact, offset)

@@ -118,7 +118,7 @@ class X86QuantizeRule(QuantizeRule):
     ) -> NDArray[np.int64]:
         """Return integers of what is no NaN; `work` is the dtype of the arithmetic."""
         if self.conversion == "clip_int32":
-            clipped = np.clip(total, *(float(work.type(end)) for end in (low, high)))
+            clipped = np.clip(total, float(work.type(low)), float(work.type(high)))
             total = np.where(clipped >= -float(INT32), float(INT32), clipped)
         elif self.conversion == "int64_clip":
             total = np.where(total >= -float(INT64), float(INT64), total)

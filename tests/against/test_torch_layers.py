@@ -53,7 +53,7 @@ def draw(rng, outputs, rows, per_channel):
     return {
         "x": x, "x_scale": x_scale, "x_zero_point": zero_point, "w": np.tile(w, (outputs, 1)),
         "w_scale": scale if per_channel else scale[0], "w_zero_point": 0, "y_scale": y_scale,
-        "y_zero_point": int(rng.integers(0, 256)), "stride": 1, "groups": 1,
+        "y_zero_point": int(rng.integers(0, 256)), "stride": 1, "groups": 1, "padding": 0,
     }  # fmt: skip
 
 
@@ -114,7 +114,7 @@ def cases():
                 for kind in KINDS:
                     for number in range(15):
                         given = draw(rng, CONV_OUTPUTS[number % 5], 64, granularity == "channel")
-                        given = as_images(rng, given, kind)
+                        given = as_images(rng, given, kind) | {"padding": int(number % 5 == 4)}
                         add(rng, found, engine, granularity, bias, kind, number, given)
     return found
 
@@ -167,7 +167,7 @@ def computed(given, operator, preset):
         return np.maximum(qlinear_matmul(*x, *w, *y, semantics=preset), zero_point.dtype.type(low))
     w = given["w"], given["w_scale"], given["w_zero_point"]
     y = given["y_scale"], zero_point, given.get("bias")
-    where = {"stride": given["stride"], "groups": given["groups"]}
+    where = {"stride": given["stride"], "groups": given["groups"], "padding": given["padding"]}
     return qlinear_conv(*x, *w, *y, **where, low=low, semantics=preset)
 
 

@@ -33,7 +33,8 @@ def product(get, operator):
         packed = OPS.linear_prepack(weights(get), bias)
     else:
         stride, groups = [int(get("stride"))] * 2, int(get("groups"))
-        packed = OPS.conv2d_prepack(weights(get), bias, stride, [0, 0], [1, 1], groups)
+        padding = [int(get("padding"))] * 2
+        packed = OPS.conv2d_prepack(weights(get), bias, stride, padding, [1, 1], groups)
     target = float(get("y_scale")), int(get("y_zero_point"))
     return getattr(OPS, operator)(x, packed, *target)
 

@@ -92,6 +92,11 @@ class TorchElementwise(Float32Elementwise):
 class QnnpackElementwise(TorchElementwise):
     """The same, but uint8 codes are added in integers, with multipliers of 22 bits.
 
+    Parameters
+    ----------
+    quantize, quantize_rest : QuantizeRule
+        As in `TorchElementwise`, for int8 codes.
+
     Notes
     -----
     Defined where the larger of the two ratios ``scale / y_scale`` lies in [2^-10, 2^8), and the

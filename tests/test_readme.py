@@ -24,6 +24,7 @@ def printed() -> list[str]:
             exec(compile(block, "README.md", "exec"), scope)
         outputs.append(stdout.getvalue())
     outputs.append(repr(scope["e"]))
+    outputs.append(scope["codes"])
     return outputs
 
 
@@ -55,8 +56,20 @@ def test_block_2_prints_what_the_readme_shows(printed):
         assert a[1] == pytest.approx(b[1], abs=0.02)
 
 
+def test_block_3_computes_the_codes_of_the_runtime_it_names(printed):
+    import numpy as np
+
+    from refq.core.quantize_rule import sum_to_float32
+
+    W = np.random.default_rng(0).standard_normal((256, 512), dtype=np.float32)
+    inverse = np.float64(np.float32(1) / np.float32(0.02))
+    level = sum_to_float32(W.astype(np.float64) * inverse, np.ones((), np.float64))
+    want = np.clip(np.rint(level), -128, 127).astype(np.int8)
+    np.testing.assert_array_equal(printed[-1], want)
+
+
 def test_block_4_prints_an_account_that_adds_up(printed):
-    lines = printed[2].splitlines()
+    lines = printed[3].splitlines()
     total = next(line for line in lines if line.startswith("the saved file"))
     parts = [
         int(b.replace(",", ""))

@@ -7,12 +7,15 @@ from . import (
     dtypes,
     errors,
     fixed_point,
+    float_requantize,
     granularity,
     quantize_rule,
     requantize_rule,
     rounding,
     semantics,
+    torch_elementwise,
     twins,
+    x86_quantize,
 )
 
 __all__ = [
@@ -22,10 +25,13 @@ __all__ = [
     "dtypes",
     "errors",
     "fixed_point",
+    "float_requantize",
     "granularity",
     "quantize_rule",
     "requantize_rule",
     "rounding",
     "semantics",
+    "torch_elementwise",
     "twins",
+    "x86_quantize",
 ]

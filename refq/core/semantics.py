@@ -19,23 +19,31 @@ References
    QLinearConv, MatMulInteger, ConvInteger. https://onnx.ai/onnx/operators/
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .cast_rule import CastRule
 from .checks import check_choice
 from .elementwise_rule import ElementwiseRule
 from .errors import RangeError
+from .float_requantize import FloatRequantize
 from .quantize_rule import QuantizeRule
 from .requantize_rule import RequantizeRule
+from .torch_elementwise import QnnpackElementwise, TorchElementwise
+from .x86_quantize import X86QuantizeRule
 
 __all__ = [
     "ONNX",
     "PRESETS",
+    "TORCH",
     "CastRule",
     "ElementwiseRule",
+    "FloatRequantize",
+    "QnnpackElementwise",
     "QuantizeRule",
     "RequantizeRule",
     "Semantics",
+    "TorchElementwise",
+    "X86QuantizeRule",
     "get",
 ]
 
@@ -52,8 +60,15 @@ class Semantics:
         Numbers to codes, one scale for the whole tensor.
     quantize_axis : QuantizeRule or None
         Numbers to codes, one scale per index of an axis; None: as `quantize`.
+    quantize_block : QuantizeRule or None
+        Numbers to codes, one scale per block of an axis (a token's row is one block); None: as
+        without blocks.
+    quantize_int32 : QuantizeRule or None
+        Numbers to codes of more than 16 bits; None: as for the others.
     requantize : RequantizeRule
         Accumulators to codes.
+    requantize_conv : RequantizeRule or None
+        Accumulators of convolutions to codes; None: as `requantize`.
     cast : CastRule
         Numbers to codes without a scale.
     elementwise : ElementwiseRule
@@ -78,7 +93,10 @@ class Semantics:
     version: str
     quantize: QuantizeRule = QuantizeRule()
     quantize_axis: QuantizeRule | None = None
+    quantize_block: QuantizeRule | None = None
+    quantize_int32: QuantizeRule | None = None
     requantize: RequantizeRule = RequantizeRule()
+    requantize_conv: RequantizeRule | None = None
     cast: CastRule = CastRule()
     elementwise: ElementwiseRule = ElementwiseRule()
     accumulator: str = "exact"
@@ -87,19 +105,28 @@ class Semantics:
     def __post_init__(self) -> None:
         check_choice(self.accumulator, "accumulator", ("exact", "wrap"))
 
-    def quantize_rule(self, scale_ndim: int) -> QuantizeRule:
+    def quantize_rule(self, scale_ndim: int, bits: int = 8, blocks: bool = False) -> QuantizeRule:
         """Return the rule for a scale of that many axes.
 
         Parameters
         ----------
         scale_ndim : int
             0: one scale for the whole tensor.
+        bits : int
+            Width of a code.
+        blocks : bool
+            Whether the scale is one per block.
 
         Returns
         -------
         QuantizeRule
-            `quantize`, or `quantize_axis` where there is one and the scale has an axis.
+            The first of `quantize_int32`, `quantize_block` and `quantize_axis` that there is and
+            that applies; else `quantize`.
         """
+        if bits > 16 and self.quantize_int32 is not None:
+            return self.quantize_int32
+        if scale_ndim and blocks and self.quantize_block is not None:
+            return self.quantize_block
         if scale_ndim and self.quantize_axis is not None:
             return self.quantize_axis
         return self.quantize
@@ -107,8 +134,65 @@ class Semantics:
 
 ONNX = Semantics("onnx", "28")  #: the text of opset 28, the default of every op
 
+_FLOAT = {"quotient": "reciprocal", "precision": "float32"}
+_TORCH = Semantics(
+    "torch",
+    "2.13",
+    quantize=X86QuantizeRule(**_FLOAT, zero_point="fused", nan="high"),
+    quantize_axis=X86QuantizeRule(**_FLOAT, zero_point="before", nan="indefinite"),
+    quantize_int32=X86QuantizeRule(**_FLOAT, zero_point="before", nan="low"),
+    elementwise=TorchElementwise(),
+    accumulator="wrap",
+    cpu="x86-64 with AVX512-VNNI",
+)
+_FBGEMM = FloatRequantize(order="quotient", bias="divided", conversion="int32")
+_QNNPACK = FloatRequantize(order="reciprocal", bias="int32", conversion="int32")
+_ONEDNN = FloatRequantize(order="in_turn", bias="added")
+
+#: PyTorch's presets of 2.13 on x86-64: docs/semantics.md has a section on each
+TORCH = (
+    _TORCH,
+    Semantics(
+        "torch_fake_quantize",
+        "2.13",
+        quantize=X86QuantizeRule(**_FLOAT, zero_point="after_float", nan="low"),
+        quantize_axis=X86QuantizeRule(
+            **_FLOAT, zero_point="after_float", nan="low", conversion="int64_clip"
+        ),
+    ),
+    Semantics(
+        "torch_decomposed",
+        "2.13",
+        quantize=X86QuantizeRule(
+            **_FLOAT, zero_point="after_float", nan="indefinite", conversion="clip_int32"
+        ),
+        quantize_axis=X86QuantizeRule(
+            "reciprocal", zero_point="after_float", nan="indefinite", conversion="clip_int32"
+        ),
+        quantize_block=X86QuantizeRule(
+            "reciprocal", zero_point="before", nan="indefinite", conversion="clip_int32"
+        ),
+    ),
+    replace(_TORCH, name="torch_fbgemm", requantize=_FBGEMM),
+    replace(
+        _TORCH, name="torch_qnnpack", requantize=_QNNPACK, elementwise=QnnpackElementwise(), cpu=""
+    ),
+    replace(
+        _TORCH,
+        name="torch_onednn",
+        requantize=replace(_ONEDNN, scales="inverted"),
+        requantize_conv=_ONEDNN,
+    ),
+    replace(
+        _TORCH,
+        name="torch_onednn_int8",
+        requantize=replace(_ONEDNN, order="in_turn_divided", scales="inverted"),
+    ),
+    replace(_TORCH, name="torch_x86", requantize=_FBGEMM, requantize_conv=_ONEDNN),
+)
+
 #: (name, version) -> preset; of one name, the newest comes last.
-PRESETS: dict[tuple[str, str], Semantics] = {(s.name, s.version): s for s in (ONNX,)}
+PRESETS: dict[tuple[str, str], Semantics] = {(s.name, s.version): s for s in (ONNX, *TORCH)}
 
 
 def get(name: str | Semantics, version: str | None = None) -> Semantics:

@@ -25,14 +25,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.checks import check_choice, check_integer, check_integer_array, check_scale, check_shape
-from ..core.errors import DTypeError, ShapeError
+from ..core.checks import check_choice, check_integer, check_scale, check_shape
+from ..core.errors import ShapeError
 from ..core.semantics import ONNX, Semantics
 from .accumulators import check_accumulator
 from .matmul import check_operand, difference_dtype
 from .products import window_products
 from .quantization import check_zero_point, integer_format
-from .requantization import requantize_by_rule
+from .requantization import requantize_by_rule, with_bias
 from .windows import check_padding, check_pair, output_length
 
 __all__ = ["conv_integer", "qlinear_conv"]
@@ -217,8 +217,9 @@ def qlinear_conv(
         Scale of the result: a scalar.
     y_zero_point : NumPy integer or int
         Its dtype is the result's (a plain int means uint8).
-    bias : array_like of int32, shape (out,), or None
-        In units of ``x_scale * w_scale``, zero point 0.
+    bias : array_like of int32 or float32, shape (out,), or None
+        int32 in units of ``x_scale * w_scale``, zero point 0; or real numbers, where `semantics`
+        says how they are added.
     stride, padding, dilation, groups
         As in `conv_integer`.
     semantics : Semantics
@@ -267,20 +268,7 @@ def qlinear_conv(
     )  # fmt: skip
     if b.size != 1 and b.shape != (c.shape[1],):
         raise ShapeError(f"w_scale has shape {b.shape}; allowed: a scalar, or ({c.shape[1]},)")
-    rule = semantics.requantize
-    factor = rule.multiplier(a.reshape(()), b.reshape(-1, 1, 1), y.reshape(()))
-    sums = _with_bias(c, bias, wraps)
+    rule = semantics.requantize_conv or semantics.requantize
+    scales = (a.reshape(()), b.reshape(-1, 1, 1), y.reshape(()))
+    sums, factor = with_bias(c, bias, 1, rule, scales, wraps)
     return requantize_by_rule(sums, factor, int(z.ravel()[0]), bottom, top, target.dtype, rule)
-
-
-def _with_bias(c: NDArray[np.int32], bias: ArrayLike | None, wraps: bool) -> NDArray[Any]:
-    """Add a bias per channel in int64, then modulo 2^32 if asked for."""
-    if bias is None:
-        return c
-    b = check_integer_array(bias, "bias")
-    if b.shape != (c.shape[1],):
-        raise ShapeError(f"bias has shape {b.shape}; one per output channel is needed")
-    if b.dtype.itemsize > 4 or b.dtype == np.uint32:
-        raise DTypeError(f"bias has dtype {b.dtype}; int32 is needed")
-    total = c.astype(np.int64) + b.astype(np.int64)[:, None, None]
-    return total.astype(np.int32) if wraps else total

@@ -31,7 +31,7 @@ from ..core.semantics import ONNX, Semantics
 from .accumulators import check_accumulator
 from .products import LANES, row_products
 from .quantization import check_zero_point, integer_format
-from .requantization import requantize_by_rule
+from .requantization import requantize_by_rule, with_bias
 
 __all__ = ["check_operand", "difference_dtype", "matmul_integer", "qlinear_matmul"]
 
@@ -231,6 +231,7 @@ def qlinear_matmul(
     b_zero_point: ArrayLike | None,
     y_scale: ArrayLike,
     y_zero_point: ArrayLike,
+    bias: ArrayLike | None = None,
     *,
     semantics: Semantics = ONNX,
 ) -> NDArray[Any]:
@@ -254,6 +255,9 @@ def qlinear_matmul(
         Scale of the result: a scalar.
     y_zero_point : NumPy integer or int
         Its dtype is the result's (a plain int means uint8).
+    bias : array_like of int32 or float32, shape (n,), or None
+        Not in the text's operator: int32 in units of ``a_scale * b_scale``, zero point 0; or real
+        numbers, where `semantics` says how they are added.
     semantics : Semantics
         Whose arithmetic; the default is ONNX's text.
 
@@ -295,9 +299,10 @@ def qlinear_matmul(
     row, column = _scale_of_rows(scales[0], c, -2, "a_scale"), scales[1]
     column = _scale_of_rows(column, c, -1, "b_scale")
     rule = semantics.requantize
-    factor = rule.multiplier(row, column, scales[2].reshape(()))
+    wraps = semantics.accumulator == "wrap"
+    sums, factor = with_bias(c, bias, -1, rule, (row, column, scales[2].reshape(())), wraps)
     return requantize_by_rule(
-        c, factor, int(z.ravel()[0]), target.low, target.high, target.dtype, rule
+        sums, factor, int(z.ravel()[0]), target.low, target.high, target.dtype, rule
     )
 
 

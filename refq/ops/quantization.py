@@ -279,7 +279,8 @@ def quantize_linear(
     target = integer_format(None if small else format, None if small else zero_point)
     a = check_array(x)
     s = _checked_scale(scale, a.dtype)
-    rule = semantics.quantize_rule(0 if s.size == 1 else s.ndim)
+    axes = 0 if s.size == 1 else s.ndim
+    rule = semantics.quantize_rule(axes, target.bits, block_size is not None)
     spread = _spread(s, a.shape, axis, block_size, "scale")
     if small is not None:
         _refuse_zero_point(zero_point, small.name)

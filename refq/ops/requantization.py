@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.checks import check_integer, check_integer_array, shown
-from ..core.errors import RangeError, ShapeError
+from ..core.checks import check_array, check_integer, check_integer_array, shown
+from ..core.errors import DTypeError, RangeError, ShapeError
 from ..core.fixed_point import (
     as_fractions,
     divide_and_round,
@@ -36,6 +36,7 @@ from ..core.fixed_point import (
     multiply_rounding_once,
     multiply_rounding_twice,
 )
+from ..core.float_requantize import FloatRequantize
 from ..core.quantize_rule import WIDE
 from ..core.requantize_rule import RequantizeRule
 from ..core.rounding import saturate
@@ -50,6 +51,7 @@ __all__ = [
     "requantize",
     "requantize_by_rule",
     "requantize_fixed_point",
+    "with_bias",
 ]
 
 INT32 = (-(1 << 31), (1 << 31) - 1)
@@ -194,6 +196,69 @@ def requantize_by_rule(
     if near.any():
         codes[near] = _settle(accumulator, factor, near, rule.rounding)
     return np.clip(codes + zero_point, low, high).astype(dtype)
+
+
+def with_bias(
+    accumulator: NDArray[np.int32],
+    bias: Any,
+    axis: int,
+    rule: RequantizeRule,
+    scales: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
+    wraps: bool,
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return accumulators with a bias per output, and the multiplier of a rule.
+
+    Parameters
+    ----------
+    accumulator : ndarray of int32
+        Sums of products.
+    bias : array_like of int32 or float32, or None
+        One per index of `axis`; integers join the sums, real numbers the multiplier.
+    axis : int
+        The axis of the outputs.
+    rule : RequantizeRule
+        Whose arithmetic.
+    scales : tuple of ndarray
+        ``a_scale, b_scale, y_scale``, as ``rule.multiplier`` takes them.
+    wraps : bool
+        Whether the sum is taken modulo 2^32.
+
+    Returns
+    -------
+    ndarray of int32 or int64, ndarray
+        The sums, in int64 unless they wrap or there is no bias, and the multiplier.
+
+    Raises
+    ------
+    ShapeError
+        If there is not one number per output.
+    DTypeError
+        If the numbers are wider than 32 bits, or real ones where the rule has no place for them.
+
+    Examples
+    --------
+    >>> one = np.float32(1)
+    >>> sums, _ = with_bias(
+    ...     np.int32([[1, 2]]), np.int32([5, 6]), 1, RequantizeRule(), (one, one, one), False
+    ... )
+    >>> sums
+    array([[6, 8]])
+    """
+    if bias is None:
+        return accumulator, rule.multiplier(*scales)
+    b = np.asarray(bias)
+    if b.shape != (accumulator.shape[axis],):
+        raise ShapeError(f"bias has shape {b.shape}; one per output channel is needed")
+    spread = along_axis(b, accumulator.shape, axis, "bias")
+    if b.dtype.kind == "f":
+        if not isinstance(rule, FloatRequantize):
+            raise DTypeError(f"bias has dtype {b.dtype}; int32 is needed by rule {rule.kind!r}")
+        return accumulator, rule.multiplier(*scales, bias=check_array(spread, "bias"))
+    codes = check_integer_array(spread, "bias")
+    if codes.dtype.itemsize > 4 or codes.dtype == np.uint32:
+        raise DTypeError(f"bias has dtype {codes.dtype}; int32 is needed")
+    total = accumulator.astype(np.int64) + codes.astype(np.int64)
+    return (total.astype(np.int32) if wraps else total), rule.multiplier(*scales)
 
 
 def _fits_float64(factor: NDArray[Any]) -> bool:

@@ -221,3 +221,13 @@ def test_presets_are_found_by_name_and_version():
 
 def test_cast_rule_asks_the_format():
     assert CastRule("floor").apply([1.7, 300.0], get_format("int8")).tolist() == [1, 127]
+
+
+def test_the_rule_is_chosen_by_width_blocks_and_axis():
+    torch, decomposed = (get(name, "2.13") for name in ("torch", "torch_decomposed"))
+    assert torch.quantize_rule(0) is torch.quantize
+    assert torch.quantize_rule(1) is torch.quantize_rule(1, 8, True) is torch.quantize_axis
+    assert torch.quantize_rule(0, 32) is torch.quantize_rule(1, 32) is torch.quantize_int32
+    assert decomposed.quantize_rule(2, 8, True) is decomposed.quantize_block
+    assert decomposed.quantize_rule(0, 8, True) is decomposed.quantize
+    assert decomposed.quantize_rule(1, 32) is decomposed.quantize_axis

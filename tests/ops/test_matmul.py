@@ -11,7 +11,7 @@ from refq.conformance.strategies.ops import codes_of
 from refq.conformance.strategies.tie_draws import SCALES
 from refq.conformance.texts import onnx_integer as text
 from refq.core.errors import AccumulatorOverflow, DTypeError, RangeError, ShapeError
-from refq.core.semantics import Semantics
+from refq.core.semantics import Semantics, get
 from refq.ops import matmul_integer, qlinear_matmul
 
 DTYPES = (np.int8, np.uint8, np.int16, np.uint16)
@@ -207,3 +207,16 @@ def test_a_wrapping_semantics_wraps():
 def test_refusals(call, error, words):
     with pytest.raises(error, match=words):
         call(np.ones((2, 3), np.int8), np.ones((3, 2), np.int8))
+
+
+def test_a_bias_joins_the_sums_or_the_multiplier():
+    one, zero = np.float32(1), np.uint8(0)
+    a, b = np.uint8([[10]]), np.int8([[1, 1]])
+    args = (a, one, zero, b, one, np.int8(0), one, zero)
+    assert qlinear_matmul(*args, np.int32([5, -3])).tolist() == [[15, 7]]
+    preset = get("torch_onednn", "2.13")
+    assert qlinear_matmul(*args, np.float32([5.5, -3]), semantics=preset).tolist() == [[16, 7]]
+    with pytest.raises(DTypeError, match="int32 is needed by rule 'exact'"):
+        qlinear_matmul(*args, np.float32([5.5, -3]))
+    with pytest.raises(ShapeError, match="one per output channel"):
+        qlinear_matmul(*args, np.int32([5]))

@@ -1,0 +1,58 @@
+"""Run PyTorch's quantized layers and sums on one engine after another; a task is one call.
+
+A task is a line "name engine operator": the arrays are called ``name.field``.
+"""
+
+import torch
+from exchange import answer
+
+torch.set_num_threads(1)
+OPS = torch.ops.quantized
+
+
+def codes(array, scale, zero_point):
+    return torch._make_per_tensor_quantized_tensor(
+        torch.from_numpy(array), float(scale), int(zero_point)
+    )
+
+
+def weights(get):
+    w, scale, zero_point = get("w"), get("w_scale"), int(get("w_zero_point"))
+    if scale.ndim == 0:
+        return codes(w, scale, zero_point)
+    zeros = torch.full((len(scale),), zero_point, dtype=torch.int64)
+    scales = torch.from_numpy(scale).double()
+    return torch._make_per_channel_quantized_tensor(torch.from_numpy(w), scales, zeros, 0)
+
+
+def product(get, operator):
+    x = codes(get("x"), get("x_scale"), get("x_zero_point"))
+    bias = get("bias")
+    bias = None if bias is None else torch.from_numpy(bias)
+    if operator.startswith("linear"):
+        packed = OPS.linear_prepack(weights(get), bias)
+    else:
+        stride, groups = [int(get("stride"))] * 2, int(get("groups"))
+        padding = [int(get("padding"))] * 2
+        packed = OPS.conv2d_prepack(weights(get), bias, stride, padding, [1, 1], groups)
+    target = float(get("y_scale")), int(get("y_zero_point"))
+    return getattr(OPS, operator)(x, packed, *target)
+
+
+def pair(get, operator):
+    a = codes(get("a"), get("a_scale"), get("a_zero_point"))
+    b = codes(get("b"), get("b_scale"), get("b_zero_point"))
+    return getattr(OPS, operator)(a, b, float(get("y_scale")), int(get("y_zero_point")))
+
+
+def run(tasks, **arrays):
+    found = {"version": torch.__version__}
+    for task in tasks.tolist():
+        name, engine, operator = task.split()
+        torch.backends.quantized.engine = engine
+        call = pair if operator in ("add", "mul") else product
+        found[task] = call(lambda field: arrays.get(f"{name}.{field}"), operator).int_repr().numpy()  # noqa: B023
+    return found
+
+
+answer(run)

@@ -329,8 +329,12 @@ def _kernel_serves(
     block_size: int | None,
 ) -> bool:
     """Return whether the kernel computes this case: float32 by the text, not by blocks."""
-    text = replace(rule, nan="error", precision="scale") == QuantizeRule()
-    text = text and rule.precision in ("scale", "float32")
+    text = type(rule) is QuantizeRule and rule.precision in ("scale", "float32")
+    text = text and (rule.quotient, rule.rounding, rule.zero_point) == (
+        "divide",
+        "half_even",
+        "after",
+    )
     plain = x.dtype == scale.dtype == np.float32 and target.bits <= 16
     return text and plain and jit_enabled() and (block_size is None or not scale.ndim)
 

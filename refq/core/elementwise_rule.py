@@ -430,7 +430,7 @@ class Float32Elementwise(ElementwiseRule):
 
     def mean(self, windows: Operand, count: NDArray[np.int64], y: Target) -> NDArray[Any]:
         """Return the codes of float32 sums, first to last, over the count."""
-        total = _sum_in_order(windows.numbers())
+        total = sum_in_order(windows.numbers())
         with np.errstate(all="ignore"):
             return self.encoded(total / count.astype(np.float32), y)
 
@@ -446,10 +446,10 @@ class Float32Elementwise(ElementwiseRule):
         with np.errstate(all="ignore"):
             shifted = (real - real.max(axis=-1, keepdims=True)).astype(np.float64)
             power = np.exp(shifted).astype(np.float32)
-            return self.encoded(power / _sum_in_order(power)[..., None], y)
+            return self.encoded(power / sum_in_order(power)[..., None], y)
 
 
-def _sum_in_order(x: NDArray[np.float32]) -> NDArray[np.float32]:
+def sum_in_order(x: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return float32 sums over the last axis, from first to last; NumPy's own add pairwise."""
     total = np.zeros(x.shape[:-1], np.float32)
     with np.errstate(all="ignore"):

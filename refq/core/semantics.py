@@ -26,6 +26,7 @@ from .checks import check_choice
 from .elementwise_rule import ElementwiseRule
 from .errors import RangeError
 from .float_requantize import FloatRequantize
+from .onnxruntime_elementwise import OnnxRuntimeElementwise
 from .quantize_rule import QuantizeRule
 from .requantize_rule import RequantizeRule
 from .torch_elementwise import QnnpackElementwise, TorchElementwise
@@ -191,8 +192,13 @@ TORCH = (
     replace(_TORCH, name="torch_x86", requantize=_FBGEMM, requantize_conv=_ONEDNN),
 )
 
+#: ONNX Runtime's elementwise operators
+ONNXRUNTIME = Semantics("onnxruntime", "1.31", elementwise=OnnxRuntimeElementwise())
+
 #: (name, version) -> preset; of one name, the newest comes last.
-PRESETS: dict[tuple[str, str], Semantics] = {(s.name, s.version): s for s in (ONNX, *TORCH)}
+PRESETS: dict[tuple[str, str], Semantics] = {
+    (s.name, s.version): s for s in (ONNX, ONNXRUNTIME, *TORCH)
+}
 
 
 def get(name: str | Semantics, version: str | None = None) -> Semantics:

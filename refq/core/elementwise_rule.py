@@ -36,7 +36,7 @@ from .exact_rounding import round_combination, round_estimate
 from .fixed_point import as_fractions
 from .quantize_rule import WIDE, QuantizeRule
 
-__all__ = ["ElementwiseRule", "Float32Elementwise", "Operand", "Target"]
+__all__ = ["ElementwiseRule", "Float32Elementwise", "Operand", "Target", "sum_in_order"]
 
 
 class Operand(NamedTuple):
@@ -450,7 +450,23 @@ class Float32Elementwise(ElementwiseRule):
 
 
 def sum_in_order(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return float32 sums over the last axis, from first to last; NumPy's own add pairwise."""
+    """Return float32 sums over the last axis, from first to last; NumPy's own add pairwise.
+
+    Parameters
+    ----------
+    x : ndarray of float32
+        Finite or not.
+
+    Returns
+    -------
+    ndarray of float32
+        Every addition rounded.
+
+    Examples
+    --------
+    >>> float(sum_in_order(np.float32([2**24, 1, 1])))
+    16777216.0
+    """
     total = np.zeros(x.shape[:-1], np.float32)
     with np.errstate(all="ignore"):
         for i in range(x.shape[-1]):

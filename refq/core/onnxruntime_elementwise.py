@@ -81,6 +81,11 @@ def _saturated(level: NDArray[Any], y: Target) -> NDArray[Any]:
 class OnnxRuntimeElementwise(Float32Elementwise):
     """ONNX Runtime's own float32 kernels, on x86-64 with AVX2 and FMA.
 
+    Parameters
+    ----------
+    quantize : QuantizeRule
+        How its tables are quantized; the default is what it does.
+
     Notes
     -----
     Concatenation and leaky ReLU are `Float32Elementwise`'s: a table of 256 codes, dequantized,

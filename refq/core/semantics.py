@@ -74,8 +74,9 @@ class Semantics:
         Numbers to codes without a scale.
     elementwise : ElementwiseRule
         Addition, multiplication, pooling, concatenation and activations on codes.
-    accumulator : {"exact", "wrap"}
-        "exact" refuses sums that could leave int32; "wrap" computes modulo 2^32.
+    accumulator : {"exact", "wrap", "saturating_pairs"}
+        "exact" refuses sums that could leave int32; "wrap" computes modulo 2^32; "saturating_pairs"
+        is the u8 x s8 dot product of CPUs without VNNI, wrong where two products leave int16.
     cpu : str
         The CPU feature that the preset needs, where the runtime's answer depends on one.
 
@@ -104,7 +105,7 @@ class Semantics:
     cpu: str = ""
 
     def __post_init__(self) -> None:
-        check_choice(self.accumulator, "accumulator", ("exact", "wrap"))
+        check_choice(self.accumulator, "accumulator", ("exact", "wrap", "saturating_pairs"))
 
     def quantize_rule(self, scale_ndim: int, bits: int = 8, blocks: bool = False) -> QuantizeRule:
         """Return the rule for a scale of that many axes.

@@ -18,6 +18,7 @@ from .qlinear_elementwise import (
 from .qlinear_pooling import qlinear_average_pool, qlinear_global_average_pool
 from .quantization import dequantize_linear, quantize_linear
 from .requantization import fixed_point_multiplier, requantize, requantize_fixed_point
+from .saturating_pairs import matmul_saturating_pairs, pairs_are_exact
 
 __all__ = [
     "accumulator_bound",
@@ -31,9 +32,11 @@ __all__ = [
     "global_average_pool",
     "linear",
     "matmul_integer",
+    "matmul_saturating_pairs",
     "max_exact_k",
     "max_k",
     "max_pool",
+    "pairs_are_exact",
     "qlinear_add",
     "qlinear_average_pool",
     "qlinear_concat",

@@ -31,13 +31,43 @@ from ..core.errors import AccumulatorOverflow, DTypeError, RangeError
 from ..formats import Format, Integer
 from ..formats import get as get_format
 
-__all__ = ["accumulator_bound", "check_accumulator", "max_exact_k", "max_k"]
+__all__ = [
+    "accumulator_bound",
+    "check_accumulator",
+    "check_weights",
+    "code_range",
+    "max_exact_k",
+    "max_k",
+]
 
 Range = tuple[int, int]
 
 
-def _codes(format: str | Format | Range) -> Range:
-    """Return the inclusive range of codes."""
+def code_range(format: str | Format | Range) -> Range:
+    """Return the inclusive range of a format's codes.
+
+    Parameters
+    ----------
+    format : str, Format or (low, high)
+        Of integers.
+
+    Returns
+    -------
+    low, high : int
+        Inclusive.
+
+    Raises
+    ------
+    DTypeError
+        If the format holds no integers.
+    RangeError
+        If the range is empty.
+
+    Examples
+    --------
+    >>> code_range("uint4"), code_range((-127, 127))
+    ((0, 15), (-127, 127))
+    """
     if isinstance(format, tuple):
         low, high = (check_integer(v, "format") for v in format)
         if low > high:
@@ -51,7 +81,7 @@ def _codes(format: str | Format | Range) -> Range:
 
 def _differences(format: str | Format | Range, zero_point: bool) -> Range:
     """Return the range of ``code - zero_point``, for any zero point among the codes."""
-    low, high = _codes(format)
+    low, high = code_range(format)
     return (low - high, high - low) if zero_point else (low, high)
 
 
@@ -192,7 +222,7 @@ def accumulator_bound(
     w = check_integer_array(weights, "weights")
     if w.dtype.itemsize > 2:
         raise DTypeError(f"weights has dtype {w.dtype}; at most 16 bits: cast it first")
-    smallest, largest = _codes(input_format)
+    smallest, largest = code_range(input_format)
     z = 0 if input_zero_point is None else check_integer(input_zero_point, "input_zero_point")
     axis = normalize_axis(axis, w.ndim)
     rows = np.moveaxis(w, axis, 0).reshape(w.shape[axis], -1).astype(np.int64)
@@ -252,4 +282,54 @@ def check_accumulator(
         reach = f"{k * largest} > {high}" if over else f"{k * smallest} < {low}"
         raise AccumulatorOverflow(
             f"K={k} of {a_dtype}*{b_dtype} can reach {reach}; safe K <= {safe}"
+        )
+
+
+def check_weights(
+    weights: NDArray[Any],
+    zero_point: NDArray[np.int64],
+    a_dtype: np.dtype[Any],
+    a_zero_point: NDArray[np.int64],
+) -> None:
+    """Refuse actual weights with which some codes `a` would leave int32.
+
+    Parameters
+    ----------
+    weights : ndarray of integers, shape (..., k, n)
+        Codes of at most 16 bits.
+    zero_point : ndarray of int64
+        Broadcasts against the weights.
+    a_dtype : dtype
+        Of the codes they are multiplied by.
+    a_zero_point : ndarray of int64
+        The zero points subtracted from those.
+
+    Raises
+    ------
+    AccumulatorOverflow
+        With the column and the value that it can reach.
+
+    Examples
+    --------
+    >>> zero = np.zeros((), np.int64)
+    >>> check_weights(np.ones((70000, 1), np.int8), zero, np.dtype("u1"), zero)
+    >>> try:
+    ...     check_weights(np.full((70000, 1), 127, np.int8), zero, np.dtype("u1"), zero)
+    ... except AccumulatorOverflow as error:
+    ...     print(error)
+    column 0 of b, K=70000 actual weights, can reach 2266950000 > 2147483647 with a of uint8
+    """
+    low, high = _known_differences(a_dtype, a_zero_point)
+    w = weights.astype(np.int64) - zero_point
+    least = np.minimum(np.minimum(w * low, w * high), 0).sum(axis=-2)
+    most = np.maximum(np.maximum(w * low, w * high), 0).sum(axis=-2)
+    limits = (-(1 << 31), (1 << 31) - 1)
+    bad = (least < limits[0]) | (most > limits[1])
+    if bad.any():
+        index = np.unravel_index(int(np.argmax(bad)), bad.shape)
+        over = most[index] > limits[1]
+        reach = f"{most[index]} > {limits[1]}" if over else f"{least[index]} < {limits[0]}"
+        raise AccumulatorOverflow(
+            f"column {int(index[-1])} of b, K={w.shape[-2]} actual weights, can reach {reach} "
+            f"with a of {a_dtype}"
         )

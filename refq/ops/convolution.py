@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import check_choice, check_integer, check_scale, check_shape
-from ..core.errors import ShapeError
+from ..core.errors import RangeError, ShapeError
 from ..core.semantics import ONNX, Semantics
 from .accumulators import check_accumulator
 from .matmul import check_operand, difference_dtype
@@ -252,6 +252,11 @@ def qlinear_conv(
     >>> qlinear_conv(x, one, 3, w, one, 0, 0.5, np.int8(10), np.int32([3]))
     array([[[[0]]]], dtype=int8)
     """
+    if semantics.accumulator == "saturating_pairs":
+        raise RangeError(
+            "accumulator = 'saturating_pairs' is defined for matrix products only: which products "
+            "of a convolution make a pair is the kernel's layout; lower it to a matrix first"
+        )
     wraps = semantics.accumulator == "wrap"
     target = integer_format(None, y_zero_point)
     z = check_zero_point(y_zero_point, target.low, target.high, "y_zero_point")

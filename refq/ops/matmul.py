@@ -28,10 +28,11 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.checks import check_choice, check_integer_array, check_scale, check_shape
 from ..core.errors import DTypeError, ShapeError
 from ..core.semantics import ONNX, Semantics
-from .accumulators import check_accumulator
+from .accumulators import check_accumulator, check_weights
 from .products import LANES, row_products
 from .quantization import check_zero_point, integer_format
 from .requantization import requantize_by_rule, with_bias
+from .saturating_pairs import matmul_saturating_pairs
 
 __all__ = ["check_operand", "difference_dtype", "matmul_integer", "qlinear_matmul"]
 
@@ -146,8 +147,9 @@ def matmul_integer(
         A code of a's dtype; one for all, or one per row (m,) or (..., m, 1).
     b_zero_point : int, array_like of integers, or None
         A code of b's dtype; one for all, or one per column (n,) or (..., 1, n).
-    overflow : {"error", "wrap"}
-        "error" refuses a k for which some codes would overflow int32; "wrap" computes modulo 2^32.
+    overflow : {"error", "weights", "wrap"}
+        "error" refuses a k for which some codes would overflow int32; "weights" looks at the actual
+        codes of `b` and refuses only if some `a` would; "wrap" computes modulo 2^32.
 
     Returns
     -------
@@ -157,7 +159,7 @@ def matmul_integer(
     Raises
     ------
     AccumulatorOverflow
-        Before any work, with the safe k.
+        Before any work, with the safe k or the column.
     ShapeError
         If shapes do not fit.
     DTypeError
@@ -167,8 +169,8 @@ def matmul_integer(
 
     Notes
     -----
-    The check looks at dtypes, zero points and k, not at the codes: `accumulator_bound` gives the
-    tighter bound from actual weights, after which "wrap" is exact. Time m n k, memory of both
+    "error" looks at dtypes, zero points and k, not at the codes, and costs nothing; "weights" takes
+    one pass over `b`, in int64. Time m n k, memory of both
     operands in int16. Tier T1.
 
     References
@@ -181,7 +183,7 @@ def matmul_integer(
     array([[-11, -29],
            [-14, -38]], dtype=int32)
     """
-    check_choice(overflow, "overflow", ("error", "wrap"))
+    check_choice(overflow, "overflow", ("error", "weights", "wrap"))
     left, right = check_operand(a, "a"), check_operand(b, "b")
     if not left.ndim or not right.ndim:
         raise ShapeError("a and b need at least one axis; a product of scalars is not defined")
@@ -196,6 +198,8 @@ def matmul_integer(
     zb = _zero_points(b_zero_point, right, "b_zero_point")
     if overflow == "error":
         check_accumulator(left.shape[-1], left.dtype, right.dtype, za, zb)
+    elif overflow == "weights":
+        check_weights(right, zb, left.dtype, za)
     return np.squeeze(_products(left, right, za, zb), drop)
 
 
@@ -285,7 +289,6 @@ def qlinear_matmul(
     >>> qlinear_matmul(a, scale, np.uint8(1), b, scale, np.uint8(0), scale, np.uint8(0))
     array([[10]], dtype=uint8)
     """
-    overflow = "wrap" if semantics.accumulator == "wrap" else "error"
     scales = [
         check_scale(s, name)
         for s, name in ((a_scale, "a_scale"), (b_scale, "b_scale"), (y_scale, "y_scale"))
@@ -295,7 +298,7 @@ def qlinear_matmul(
     for value, name in ((scales[2], "y_scale"), (z, "y_zero_point")):
         if value.size != 1:
             raise ShapeError(f"{name} has shape {value.shape}; one for the whole result is allowed")
-    c = matmul_integer(a, b, a_zero_point, b_zero_point, overflow=overflow)
+    c = _accumulated(a, b, a_zero_point, b_zero_point, semantics.accumulator)
     row, column = _scale_of_rows(scales[0], c, -2, "a_scale"), scales[1]
     column = _scale_of_rows(column, c, -1, "b_scale")
     rule = semantics.requantize
@@ -304,6 +307,17 @@ def qlinear_matmul(
     return requantize_by_rule(
         sums, factor, int(z.ravel()[0]), target.low, target.high, target.dtype, rule
     )
+
+
+def _accumulated(a: Any, b: Any, za: Any, zb: Any, accumulator: str) -> NDArray[np.int32]:
+    """Return the int32 product by the accumulator asked for."""
+    if accumulator == "saturating_pairs":
+        pair = [check_zero_point(z, -128, 255, name) for z, name in ((za, "a"), (zb, "b"))]
+        for z, name in zip(pair, ("a_zero_point", "b_zero_point"), strict=True):
+            if z.size != 1:
+                raise ShapeError(f"{name} has shape {z.shape}; saturating pairs take one for all")
+        return matmul_saturating_pairs(a, b, *(int(z.ravel()[0]) for z in pair))
+    return matmul_integer(a, b, za, zb, overflow="wrap" if accumulator == "wrap" else "error")
 
 
 def _scale_of_rows(scale: NDArray[Any], c: NDArray[Any], axis: int, name: str) -> NDArray[Any]:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refq.conformance.strategies.ops import codes_of
 from refq.core.errors import AccumulatorOverflow, DTypeError, RangeError
 from refq.ops import accumulator_bound, matmul_integer, max_exact_k, max_k
 
@@ -118,3 +119,32 @@ def test_the_message():
     with pytest.raises(AccumulatorOverflow) as caught:
         matmul_integer(a, b)
     assert str(caught.value) == words
+
+
+def test_a_long_product_of_small_weights_is_possible():
+    k = 70_000  # beyond 65,793
+    a, b = np.full((1, k), 255, np.uint8), np.ones((k, 1), np.int8)
+    with pytest.raises(AccumulatorOverflow, match="safe K <= 65793"):
+        matmul_integer(a, b)
+    assert matmul_integer(a, b, overflow="weights").item() == 255 * k
+    b[:] = 121
+    with pytest.raises(AccumulatorOverflow, match=r"column 0 of b.*2159850000 > 2147483647"):
+        matmul_integer(a, b, overflow="weights")
+    with pytest.raises(AccumulatorOverflow, match="column 1"):
+        matmul_integer(a, np.hstack([b * 0, b]), overflow="weights")
+
+
+@given(st.data())
+def test_the_weights_bound_is_sharp(data):
+    w = data.draw(codes_of(np.int16, (3, 1))) // 2
+    za = data.draw(st.sampled_from([0, 7, -32768]))
+    ends = (-32768 - za, 32767 - za)
+    most = sum(max(0, *(int(v) * e for e in ends)) for v in w[:, 0])
+    least = sum(min(0, *(int(v) * e for e in ends)) for v in w[:, 0])
+    fits = least >= -(2**31) and most < 2**31
+    a = np.int16([[0, 0, 0]])
+    if fits:
+        matmul_integer(a, w, za, overflow="weights")
+    else:
+        with pytest.raises(AccumulatorOverflow, match="column 0"):
+            matmul_integer(a, w, za, overflow="weights")

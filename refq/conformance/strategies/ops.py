@@ -276,3 +276,22 @@ register(
         ),
     ],
 )(_add)
+
+
+@st.composite
+def _pairs(draw: st.DrawFn) -> Arguments:
+    m, n, k = draw(st.integers(1, 3)), draw(st.integers(1, 3)), 2 * draw(st.integers(1, 9))
+    a, b = draw(codes_of(np.uint8, (m, k))), draw(codes_of(np.int8, (n, k)))
+    return (a[:, ::-1], b[:, ::-1]) if draw(st.booleans()) else (a, b)
+
+
+register(
+    "refq.ops.saturating_pairs._pairs_definition",
+    edges=[
+        (np.zeros((0, 2), np.uint8), np.zeros((3, 2), np.int8)),
+        (np.zeros((2, 0), np.uint8), np.zeros((3, 0), np.int8)),
+        (np.full((1, 4), 255, np.uint8), np.full((1, 4), 127, np.int8)),
+        (np.full((1, 2), 255, np.uint8), np.full((1, 2), -128, np.int8)),
+        (np.full((1, 2), 255, np.uint8), np.array([[-128, 127]], np.int8)),
+    ],
+)(_pairs)

@@ -20,6 +20,17 @@ Concatenated                     side by side (axis 0), or a sum over slices of 
 everything else                  the weight is decoded
 ===============================  ================================================================
 
+Activations may be an Encoding, too. Where both sides are integers of at most 8 bits with scales for
+whole rows, the products are summed in int32, exactly: ``y = (q_x - z_x)(q_w - z_w).T * s_x s_w``.
+Otherwise x is decoded first. So one call serves all widths:
+
+=====  ===========================================================================================
+W8A8   int8 rows of weights, `x` encoded by a fitted quantizer (static), or one fitted on it
+       (dynamic), per tensor or per token
+W8A16  int8 rows of weights, `x` encoded by ``Cast("float16")`` or ``Cast("bfloat16")``
+W4A16  int4 groups of weights, `x` likewise
+=====  ===========================================================================================
+
 Conventions
 -----------
 Weights are (out, in), x is (..., in). The result and every sum in it are float64 where x, the bias
@@ -34,7 +45,9 @@ inner length for factors, one for each further term of a sum). Decoding first, o
 both stay within
 ``gamma(in + r + 1) |x| M.T`` of the exact product while nothing leaves the precision's range, so
 they differ by at most twice that. (A part that decodes in float32 rounds its share of r there, even
-where the result is float64.) A bias adds itself to the magnitudes.
+where the result is float64.) A bias adds itself to the magnitudes. The integer product is exact; it
+is scaled, and the bias added, in float64, and rounded to the result once: within
+``(u + 2^-50) (|y| + |b|)``.
 
 References
 ----------
@@ -63,6 +76,7 @@ from ..encodings import (
     ScaledEncoding,
     SummedEncoding,
 )
+from .matmul import matmul_integer
 
 __all__ = ["linear"]
 
@@ -71,15 +85,17 @@ _MAX_DEPTH = 64  #: deeper graphs are decoded, which needs no recursion
 _MAX_VISITS = 10_000  #: so are graphs whose shared nodes would be visited more often
 
 
-def linear(encoding: Encoding, x: ArrayLike, bias: ArrayLike | None = None) -> NDArray[Any]:
+def linear(
+    encoding: Encoding, x: ArrayLike | Encoding, bias: ArrayLike | None = None
+) -> NDArray[Any]:
     """Return ``x @ encoding.decode().T + bias``, computed by the noun where it can.
 
     Parameters
     ----------
     encoding : Encoding, shape (out, in)
         The weight.
-    x : array_like, shape (..., in)
-        Finite numbers.
+    x : array_like or Encoding, shape (..., in)
+        Finite numbers, or an Encoding of them.
     bias : array_like or None, shape (out,)
         Added to every row.
 
@@ -94,6 +110,8 @@ def linear(encoding: Encoding, x: ArrayLike, bias: ArrayLike | None = None) -> N
         If shapes do not fit.
     RangeError
         If an element of x, of the bias or of the result is NaN or infinite.
+    AccumulatorOverflow
+        If an integer sum could leave int32 with the weights that there are.
 
     Notes
     -----
@@ -107,7 +125,8 @@ def linear(encoding: Encoding, x: ArrayLike, bias: ArrayLike | None = None) -> N
     >>> linear(FactoredEncoding((column, row), "ir,rj->ij", (2, 2)), [[1.0, 1.0]], [0.5, 0.0])
     array([[ 7.5, 14. ]])
     """
-    a = check_float_array(x, "x")
+    integers = _integer_pair(encoding, x)
+    a = check_float_array(x.decode() if isinstance(x, Encoding) else x, "x")
     if encoding.ndim != 2:
         raise ShapeError(f"the weight has shape {encoding.shape}; (out, in) is needed")
     if not a.ndim or a.shape[-1] != encoding.shape[1]:
@@ -118,10 +137,47 @@ def linear(encoding: Encoding, x: ArrayLike, bias: ArrayLike | None = None) -> N
     dtype = np.result_type(a, a if b is None else b, encoding.dtype, np.float32)
     rows = a.reshape(prod(a.shape[:-1]), a.shape[-1])
     with np.errstate(all="ignore"):  # what leaves the range is found below
+        if integers is not None:
+            return _checked(_integer_product(*integers, b, dtype))
         product = _product if _is_shallow(encoding) else _decoded_product
         y = product(encoding, rows.astype(dtype))
         y = y if b is None else y + b.astype(dtype)
     return _checked(y.reshape(*a.shape[:-1], encoding.shape[0]))
+
+
+def _integer_pair(
+    weight: Encoding, x: ArrayLike | Encoding
+) -> tuple[ScaledEncoding, ScaledEncoding] | None:
+    """Return activations and weight, if their products can be summed in integers."""
+    if not isinstance(x, ScaledEncoding) or not isinstance(weight, ScaledEncoding):
+        return None
+    for side in (x, weight):
+        whole_rows = side.ndim == 2 and side.scale.shape[1] == 1 and side.offset is None
+        zero = side.zero_point
+        integers = side.elements.dtype.kind in "iu" and side.elements.dtype.itemsize == 1
+        if not (whole_rows and integers and (zero is None or zero.dtype.kind in "iu")):
+            return None
+    return x, weight
+
+
+def _integer_product(
+    x: ScaledEncoding, weight: ScaledEncoding, bias: NDArray[Any] | None, dtype: Any
+) -> NDArray[Any]:
+    """Sum in int32, scale and add the bias in float64, round once."""
+    zeros = []
+    for side in (x, weight):
+        z = None if side.zero_point is None else side.zero_point.decode()
+        zeros.append(z if z is None or z.size == 1 else _per_row(z, side).ravel())
+    codes = x.elements.decode(), weight.elements.decode().T
+    total = matmul_integer(*codes, *zeros, overflow="weights").astype(np.float64)
+    scales = [_per_row(side.scale.decode().astype(np.float64), side) for side in (x, weight)]
+    y = total * (scales[0] * scales[1].T)
+    return np.asarray(y if bias is None else y + bias.astype(np.float64)).astype(dtype)
+
+
+def _per_row(parameter: NDArray[Any], side: ScaledEncoding) -> NDArray[Any]:
+    """Return one parameter per row, (rows, 1)."""
+    return expand(parameter, (side.shape[0], 1), (side.block_shape[0], 1))
 
 
 def _checked(y: NDArray[Any]) -> NDArray[Any]:

@@ -57,7 +57,7 @@ def _pairs_kernel(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.int32]:
             for p in range(0, k, 2):
                 pair = np.int32(a[i, p]) * np.int32(b[j, p])
                 pair += np.int32(a[i, p + 1]) * np.int32(b[j, p + 1])
-                total = np.int32(total + np.int32(min(max(pair, LOW), HIGH)))
+                total = np.int32(total + min(max(pair, np.int32(LOW)), np.int32(HIGH)))
             c[i, j] = total
     return c
 

@@ -1,12 +1,14 @@
 """`linear` against its definition, within the bound of Higham, chapter 3."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import refq
 from refq.core.errors import FormatError, RangeError, ShapeError
 from refq.encodings import (
     CodebookEncoding,
@@ -20,7 +22,7 @@ from refq.encodings import (
     SummedEncoding,
     dense,
 )
-from refq.ops import linear_layer
+from refq.ops import block_values, exact_matmul, linear_layer
 from refq.ops.linear_layer import linear
 
 
@@ -345,3 +347,66 @@ def test_every_layout_gives_the_same_bits():
     ):
         got = linear(w, layout)
         assert got.tobytes() == want.tobytes()
+
+
+# Activations that are encoded: W8A8, W8A16, W4A16 by one call ----------------------------------
+
+WIDTHS = {
+    "W8A8 static": (
+        8,
+        refq.PerAxis(0),
+        lambda cal, x: refq.AffineQuantizer(bits=8).fit(cal).encode(x),
+    ),
+    "W8A8 asymmetric": (
+        8,
+        refq.PerAxis(0),
+        lambda cal, x: refq.AffineQuantizer(bits=8, scheme="asymmetric").fit(cal).encode(x),
+    ),
+    "W8A8 dynamic per token": (
+        8,
+        refq.PerAxis(0),
+        lambda cal, x: refq.AffineQuantizer(bits=8, granularity=refq.PerToken()).fit(x).encode(x),
+    ),
+    "W8A16": (8, refq.PerAxis(0), lambda cal, x: refq.Cast("float16").fit(x).encode(x)),
+    "W8A16 bfloat16": (8, refq.PerTensor(), lambda cal, x: refq.Cast("bfloat16").fit(x).encode(x)),
+    "W4A16": (4, refq.PerGroup(16), lambda cal, x: refq.Cast("float16").fit(x).encode(x)),
+    "W4A8": (4, refq.PerAxis(0), lambda cal, x: refq.AffineQuantizer(bits=8).fit(cal).encode(x)),
+}
+
+
+@pytest.mark.parametrize("scheme", ["symmetric", "asymmetric"])
+@pytest.mark.parametrize("name", WIDTHS)
+def test_every_width_by_one_call(name, scheme):
+    bits, granularity, encode = WIDTHS[name]
+    rng = np.random.default_rng(0)
+    W, x = (rng.standard_normal(s).astype(np.float32) for s in ((7, 50), (5, 50)))
+    bias = rng.standard_normal(7).astype(np.float32)
+    method = refq.AffineQuantizer(bits=bits, granularity=granularity, scheme=scheme)
+    weight, activations = method.fit(W).encode(W), encode(x * 2, x)
+    y = linear(weight, activations, bias)
+    assert y.dtype == np.float32
+    values = block_values(activations), block_values(weight)
+    exact = exact_matmul(*values) + [Fraction(float(b)) for b in bias]
+    if "A8" in name:  # integers: three float64 roundings and one of float32
+        size = np.abs(exact_matmul(*values)) + [abs(Fraction(float(b))) for b in bias]
+        bound = size * Fraction(1 + 2**-20) / 2**24
+    else:  # gamma(in + r + 1) with the bias, see the module's text
+        u = 2.0**-24
+        gamma = (50 + 3) * u / (1 - (50 + 3) * u)
+        bound = gamma * (np.abs(values[0]) @ np.abs(values[1]).T + np.abs(bias)) * (1 + 2**-20)
+    error = np.abs(np.array([[Fraction(float(v)) for v in row] for row in y]) - exact)
+    assert (error <= bound).all()
+
+
+def test_integer_activations_are_summed_in_integers():
+    # the sum needs 28 bits: float32 would round it before the bias is added, int32 does not
+    k = 16_384
+    q = np.full((1, k), 127, np.int8)
+    one = refq.dense(np.float32([[1.0]]))
+    weight = refq.ScaledEncoding(refq.dense(q, "int8"), one, (1, k))
+    half = q.copy()
+    half[0, -1] = 126
+    x = refq.ScaledEncoding(refq.dense(half, "int8"), one, (1, k))
+    minus = np.float32([-127 * 127 * k])  # 16,129 * 2^14: exact
+    assert linear(weight, x, minus).item() == -127
+    assert linear(weight, x).item() == float(np.float32(127 * 127 * k - 127))

@@ -30,7 +30,7 @@ def assert_twins_agree(name, arguments):
         np.testing.assert_array_equal(x, y)
 
 
-def test_all_seven_are_there():
+def test_all_eight_are_there():
     assert [name.removeprefix("refq.ops.") for name in NAMES] == [
         "elementwise._add_definition",
         "products._rows_definition",
@@ -39,6 +39,7 @@ def test_all_seven_are_there():
         "quantize_kernels._quantize_definition",
         "requantization._once_definition",
         "requantization._twice_definition",
+        "saturating_pairs._pairs_definition",
     ]
 
 

@@ -23,10 +23,12 @@ def real(code: int, scale: Fraction, zero_point: int) -> Fraction:
 
     Parameters
     ----------
-    code, zero_point : int
-        Codes.
+    code : int
+        Of an operand.
     scale : Fraction
         Positive.
+    zero_point : int
+        The code that means zero.
 
     Returns
     -------

@@ -158,6 +158,7 @@ def _parser() -> _Parser:
     command("list", "list every method: the noun it lands on, the data it needs, what it does")
     formats = command("formats", "list the number formats, or draw one")
     formats.add_argument("name", nargs="?", metavar="NAME")
+    formats.add_argument("--widths", action="store_true", help="levels, ranges and steps per width")
     data = command("data", "say where the data are, or install them")
     data.add_argument("name", nargs="?", metavar="NAME")
     data.add_argument("--from", dest="source", metavar="DIR", type=Path, help="copy from here")
@@ -283,9 +284,11 @@ def _list(arguments: argparse.Namespace) -> None:
 
 def _formats(arguments: argparse.Namespace) -> None:
     from . import formats
-    from .report.format_pictures import format_picture, format_table
+    from .report.format_pictures import format_picture, format_table, width_picture
 
-    if arguments.name is None:
+    if arguments.widths:
+        print(width_picture())
+    elif arguments.name is None:
         print(format_table())
     else:
         print(format_picture(_choose("format", arguments.name, formats.FORMATS)))

@@ -249,6 +249,13 @@ def test_list_names_every_method(capsys):
     assert all(len(line) <= 100 for line in lines)
 
 
+def test_formats_by_width(capsys):
+    assert cli.main(["formats", "--widths"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + 16
+    assert lines[9].split()[:2] == ["8", "256"]
+
+
 def test_formats(capsys):
     assert cli.main(["formats"]) == 0
     assert "nf4" in capsys.readouterr().out

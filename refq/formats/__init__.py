@@ -15,6 +15,7 @@ from .minifloats import Minifloat, PowersOfTwo
 from .native_floats import NativeFloat
 from .registry import FORMATS, check_registered, get, register
 from .small_floats import SmallFloat
+from .widths import Width, width_table
 
 __all__ = [
     "FORMATS",
@@ -26,6 +27,7 @@ __all__ = [
     "NativeFloat",
     "PowersOfTwo",
     "SmallFloat",
+    "Width",
     "additive_power_of_two_levels",
     "bitsandbytes_fp4_levels",
     "bitsandbytes_fp4_thresholds",
@@ -35,4 +37,5 @@ __all__ = [
     "normal_float_levels",
     "power_of_two_levels",
     "register",
+    "width_table",
 ]

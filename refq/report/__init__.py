@@ -3,7 +3,7 @@
 from .accounts import Entry, Summary, ledger, summarize
 from .experiment import MappingPlan, Outcome, prepare_folder, run_plans
 from .figures import png
-from .format_pictures import format_picture, format_table
+from .format_pictures import format_picture, format_table, width_picture
 from .machine import cpu_features, denormals_flushed, environment, one_blas_thread, versions
 from .number_lines import grid, number_line, staircase
 from .page import html_page
@@ -42,4 +42,5 @@ __all__ = [
     "text_table",
     "versions",
     "weights_sqnr_db",
+    "width_picture",
 ]

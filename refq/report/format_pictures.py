@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .. import formats
 from .tables import text_table
 
-__all__ = ["format_picture", "format_table"]
+__all__ = ["format_picture", "format_table", "width_picture"]
 
 _MOST_CODES = 32  #: as many codes are listed one by one
 _WIDTH = 72  #: characters of the number line
@@ -38,6 +38,35 @@ def format_table() -> str:
     """
     head = ("name", "bits", "values", "least", "greatest", "smallest step")
     return text_table(head, [_row(form) for form in formats.FORMATS.values()])
+
+
+def width_picture() -> str:
+    """Return levels, ranges and steps over [-1, 1] of 1 to 16 bits, one width a line.
+
+    Returns
+    -------
+    str
+        See `refq.formats.width_table`.
+
+    Examples
+    --------
+    >>> print(width_picture().splitlines()[5])
+       4      16      -8 .. 7     0 .. 15    0.1333333       0.125   0.1428571
+    """
+    head = ("bits", "levels", "signed", "unsigned", "asymmetric", "full", "restricted")
+    rows = [
+        (
+            str(row.bits),
+            str(row.levels),
+            *(f"{low} .. {high}" for low, high in (row.signed, row.unsigned)),
+            *(
+                "-" if step is None else f"{float(step):.7g}"
+                for step in (row.asymmetric, row.full, row.restricted)
+            ),
+        )
+        for row in formats.width_table()
+    ]
+    return text_table(head, rows, left=())
 
 
 def _row(form: formats.Format) -> tuple[str, ...]:

@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ... import ops  # noqa: F401  (registers its kernels)
 from ...core.twins import Kernel
+from ...core.twins import registry as twins
 from ..strategies.tie_draws import near_tie
 from ..subjects import KernelSubject
 from .registry import Mutant, register
@@ -58,20 +60,21 @@ def _honest(x: NDArray[np.float32], scale: np.float32) -> NDArray[np.int8]:
     return quantize_rows(x, scale)
 
 
-_planted: dict[str, Any] = {"kernel": _honest}
+_PAIRS = twins["refq.ops.saturating_pairs._pairs_definition"]
+_planted: dict[str, Any] = {"kernel": _honest, "pairs": _PAIRS.python}
 
 
 class _Plant:
-    """Put a kernel in place for the time of a ``with`` block."""
+    """Put a kernel in its place for the time of a ``with`` block."""
 
-    def __init__(self, kernel: Any) -> None:
-        self.kernel = kernel
+    def __init__(self, kernel: Any, place: str = "kernel") -> None:
+        self.kernel, self.place, self.honest = kernel, place, _planted[place]
 
     def __enter__(self) -> None:
-        _planted["kernel"] = self.kernel
+        _planted[self.place] = self.kernel
 
     def __exit__(self, *error: object) -> None:
-        _planted["kernel"] = _honest
+        _planted[self.place] = self.honest
 
 
 def _subjects() -> list[Any]:
@@ -92,3 +95,31 @@ _plant("kernel rounds half up", _half_up, "floor(x + 0.5) where the definition r
 _plant("kernel multiplies", _reciprocal, "The division was made a multiplication, for speed.")
 _plant("kernel returns int32", _wide, "The same numbers in another dtype.")
 _plant("kernel writes into its input", _in_place, "The caller's array serves as a buffer.")
+
+
+def _unsaturated_pairs(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.int32]:
+    return np.asarray(a.astype(np.int32) @ b.astype(np.int32).T)
+
+
+def _saturated_products(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.int32]:
+    terms = a.astype(np.int32)[:, None, :] * b.astype(np.int32)[None, :, :]
+    return np.asarray(np.clip(terms, -(1 << 15), (1 << 15) - 1).sum(axis=2), np.int32)
+
+
+def _pair_subjects() -> list[Any]:
+    pair: Kernel[..., Any] = Kernel(_PAIRS.definition, _planted["pairs"], False)
+    a = np.array([[255, 255, 1, 0], [128, 128, 3, 4]], np.uint8)
+    b = np.array([[127, 127, -1, 5], [-128, -128, 0, 1]], np.int8)
+    return [KernelSubject(pair, (a, b), python=True)]
+
+
+def _plant_pairs(name: str, kernel: Any, description: str) -> None:
+    register(Mutant(name, "L5 twins", description, lambda: _Plant(kernel, "pairs"), _pair_subjects))
+
+
+_plant_pairs("pairs do not saturate", _unsaturated_pairs, "The exact product: what VNNI computes.")
+_plant_pairs(
+    "products saturate one by one",
+    _saturated_products,
+    "Each product is cut off, not the sum of two: no 8-bit product leaves int16.",
+)

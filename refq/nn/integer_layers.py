@@ -216,8 +216,8 @@ class IntegerLinear(_Weighted):
 
     Notes
     -----
-    An accumulator that could overflow int32 is refused before the loop; a sum with the bias that
-    leaves int32 is refused with its index (`refq.passes.lower` makes no such layer). Tier T1.
+    An accumulator that could overflow int32 with these weights is refused before the loop; a sum
+    with the bias that leaves int32 is refused with its index (`refq.passes.lower` makes no such layer). Tier T1.
 
     Examples
     --------
@@ -273,5 +273,5 @@ class IntegerLinear(_Weighted):
         (x,) = map(self._codes, inputs)
         self.output_shape(x.shape[1:])
         weight = self._array(self.weight).T
-        accumulator = matmul_integer(x, weight, self.input_zero_point)
+        accumulator = matmul_integer(x, weight, self.input_zero_point, overflow="weights")
         return self._requantize(self._with_bias(accumulator), self.mantissa, self.shift), None

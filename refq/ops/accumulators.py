@@ -320,6 +320,9 @@ def check_weights(
     column 0 of b, K=70000 actual weights, can reach 2266950000 > 2147483647 with a of uint8
     """
     low, high = _known_differences(a_dtype, a_zero_point)
+    worst = _products((low, high), _known_differences(weights.dtype, zero_point))
+    if weights.shape[-2] <= _longest(worst, -(1 << 31), (1 << 31) - 1):
+        return  # no weights at all could: they need not be looked at
     w = weights.astype(np.int64) - zero_point
     least = np.minimum(np.minimum(w * low, w * high), 0).sum(axis=-2)
     most = np.maximum(np.maximum(w * low, w * high), 0).sum(axis=-2)

@@ -170,7 +170,7 @@ def matmul_integer(
     Notes
     -----
     "error" looks at dtypes, zero points and k, not at the codes, and costs nothing; "weights" takes
-    one pass over `b`, in int64. Time m n k, memory of both
+    one pass over `b`, in int64, where "error" would refuse. Time m n k, memory of both
     operands in int16. Tier T1.
 
     References

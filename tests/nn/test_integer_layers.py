@@ -152,9 +152,11 @@ def test_inputs():
 def test_sums_that_leave_int32_are_refused():
     n = 70000
     sizes = {"in_features": n, "out_features": 1, "bias": np.int32([0])}
-    wide = linear(**sizes, weight=np.zeros((1, n), np.int8))
+    wide = linear(**sizes, weight=np.full((1, n), 127, np.int8))
     with pytest.raises(AccumulatorOverflow, match="K=70000"):
         wide.forward(np.zeros((1, n), np.uint8))
+    light = linear(**sizes, weight=np.zeros((1, n), np.int8))  # its sums cannot leave int32
+    assert light.forward(np.zeros((1, n), np.uint8))[0].shape == (1, 1)
     layer = linear(bias=np.int32([2**31 - 1, 0]))
     assert layer.forward(np.uint8([[3, 3]]))[0].tolist() == [[127, 1]]
     with pytest.raises(RangeError, match=r"accumulator\[0, 0\] = 2147483648"):

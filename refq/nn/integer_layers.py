@@ -217,7 +217,8 @@ class IntegerLinear(_Weighted):
     Notes
     -----
     An accumulator that could overflow int32 with these weights is refused before the loop; a sum
-    with the bias that leaves int32 is refused with its index (`refq.passes.lower` makes no such layer). Tier T1.
+    with the bias that leaves int32 is refused with its index (`refq.passes.lower` makes no such
+    layer). Tier T1.
 
     Examples
     --------

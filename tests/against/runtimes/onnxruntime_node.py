@@ -11,6 +11,7 @@ import ctypes
 import json
 
 import numpy as np
+import onnx
 import onnxruntime
 from exchange import answer
 from onnx import TensorProto, helper

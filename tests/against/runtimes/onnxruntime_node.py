@@ -11,7 +11,6 @@ import ctypes
 import json
 
 import numpy as np
-import onnx
 import onnxruntime
 from exchange import answer
 from onnx import TensorProto, helper

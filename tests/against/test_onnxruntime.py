@@ -183,3 +183,23 @@ def test_casts_to_float8(ask_onnxruntime, name, saturate):
         np.testing.assert_array_equal(got, want)  # NaN equals NaN: refq writes the positive one
         number = ~np.isnan(want)
         np.testing.assert_array_equal(np.signbit(got[number]), np.signbit(want[number]))
+
+
+def test_dynamic_quantize_linear(ask_onnxruntime):
+    """Ranges whose zero point is near a tie, and near ties of the scale that they give."""
+    f, rng = np.float32, np.random.default_rng(0)
+    rows = []
+    for k in range(250):
+        part = (k + 0.5) / 255  # of the range lies below zero
+        high = f(rng.uniform(0.5, 2))
+        low = f(-high * part / (1 - part))
+        low = np.nextafter(low, f(0)) if k % 3 else low
+        halves = np.float64((high - low) / f(255)) * np.arange(-510, 511) / 2
+        rows.append(np.concatenate([[low, high], np.clip(halves.astype(f), low, high)]))
+    x = np.stack(rows).astype(f)
+    assert x.size >= 50_000
+    outputs = ["UINT8", "FLOAT", "UINT8"]
+    theirs = ask_onnxruntime("DynamicQuantizeLinear", [["x", "FLOAT", "each"]], outputs, x=x)
+    for i, row in enumerate(x):
+        for mine, yours in zip(ops.dynamic_quantize_linear(row), theirs, strict=True):
+            np.testing.assert_array_equal(mine, yours[i])

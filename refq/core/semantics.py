@@ -23,9 +23,12 @@ from dataclasses import dataclass, replace
 
 from .cast_rule import CastRule
 from .checks import check_choice
+from .dequantize_rule import DequantizeRule
 from .elementwise_rule import ElementwiseRule
 from .errors import RangeError
 from .float_requantize import FloatRequantize
+from .int32_quantize import Int32QuantizeRule
+from .onnxruntime_cast import OnnxRuntimeCast
 from .onnxruntime_elementwise import OnnxRuntimeElementwise
 from .quantize_rule import QuantizeRule
 from .requantize_rule import RequantizeRule
@@ -34,11 +37,15 @@ from .x86_quantize import X86QuantizeRule
 
 __all__ = [
     "ONNX",
+    "ONNXRUNTIME",
     "PRESETS",
     "TORCH",
     "CastRule",
+    "DequantizeRule",
     "ElementwiseRule",
     "FloatRequantize",
+    "Int32QuantizeRule",
+    "OnnxRuntimeCast",
     "QnnpackElementwise",
     "QuantizeRule",
     "RequantizeRule",
@@ -66,6 +73,11 @@ class Semantics:
         without blocks.
     quantize_int32 : QuantizeRule or None
         Numbers to codes of more than 16 bits; None: as for the others.
+    quantize_scalar : QuantizeRule or None
+        Numbers to codes where the runtime leaves its vector kernels for a loop over elements (see
+        `refq.ops.scalar_loops`); None: it never does.
+    dequantize : DequantizeRule
+        Codes to numbers.
     requantize : RequantizeRule
         Accumulators to codes.
     requantize_conv : RequantizeRule or None
@@ -97,6 +109,8 @@ class Semantics:
     quantize_axis: QuantizeRule | None = None
     quantize_block: QuantizeRule | None = None
     quantize_int32: QuantizeRule | None = None
+    quantize_scalar: QuantizeRule | None = None
+    dequantize: DequantizeRule = DequantizeRule()
     requantize: RequantizeRule = RequantizeRule()
     requantize_conv: RequantizeRule | None = None
     cast: CastRule = CastRule()
@@ -135,6 +149,22 @@ class Semantics:
 
 
 ONNX = Semantics("onnx", "28")  #: the text of opset 28, the default of every op
+
+#: ONNX Runtime's CPU provider: float32 arithmetic also where scales are float16; its vector kernels
+#: saturate in float, its scalar loops convert to int32 first. Without VNNI, its u8 x s8 products
+#: may saturate in pairs; with it, all products are exact modulo 2^32.
+ONNXRUNTIME = Semantics(
+    "onnxruntime",
+    "1.31",
+    quantize=QuantizeRule(precision="float32", nan="low"),
+    quantize_scalar=Int32QuantizeRule(precision="float32", nan="int32"),
+    dequantize=DequantizeRule("float32"),
+    requantize=RequantizeRule("float32"),
+    cast=OnnxRuntimeCast(nan="keep"),
+    elementwise=OnnxRuntimeElementwise(),
+    accumulator="wrap",
+    cpu="x86-64 with AVX512-VNNI or AVX-VNNI",
+)
 
 _FLOAT = {"quotient": "reciprocal", "precision": "float32"}
 _TORCH = Semantics(
@@ -194,8 +224,6 @@ TORCH = (
 )
 
 #: ONNX Runtime's elementwise operators
-ONNXRUNTIME = Semantics("onnxruntime", "1.31", elementwise=OnnxRuntimeElementwise())
-
 #: (name, version) -> preset; of one name, the newest comes last.
 PRESETS: dict[tuple[str, str], Semantics] = {
     (s.name, s.version): s for s in (ONNX, ONNXRUNTIME, *TORCH)

@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-__all__ = ["fasttext", "gguf"]
+__all__ = ["fasttext", "gguf", "onnx"]
 
 
 def __getattr__(name: str) -> Any:

@@ -26,6 +26,7 @@ from .measures import (
 from .model import Model, Node, Sequential
 from .model_file import from_bytes, load, save, to_bytes
 from .pooling import AvgPool, GlobalAvgPool, MaxPool
+from .qlinear_layers import QLinearAdd, QLinearConv2d, QLinearLinear, QLinearRescale
 from .quantize import Quantize, QuantizeInput
 from .shaping import Add, Concat, Flatten
 
@@ -52,6 +53,10 @@ __all__ = [
     "MaxPool",
     "Model",
     "Node",
+    "QLinearAdd",
+    "QLinearConv2d",
+    "QLinearLinear",
+    "QLinearRescale",
     "Quantize",
     "QuantizeInput",
     "ReLU",

@@ -44,7 +44,7 @@ from ..core.checks import (
     shown,
 )
 from ..core.errors import DTypeError, RangeError, ShapeError
-from ..core.quantize_rule import QuantizeRule, sum_to_float32
+from ..core.quantize_rule import QuantizeRule
 from ..core.rounding import NAN_POLICIES
 from ..core.semantics import ONNX, Semantics
 from ..core.twins import jit_enabled
@@ -52,6 +52,7 @@ from ..formats import Format, Integer, Minifloat
 from ..formats import get as get_format
 from .axes import along_axis, channel_view, over_blocks
 from .quantize_kernels import dequantize_channels, quantize_channels
+from .scalar_loops import in_scalar_loop
 
 __all__ = ["check_zero_point", "dequantize_linear", "integer_format", "quantize_linear"]
 
@@ -288,9 +289,10 @@ def quantize_linear(
         return _cast(quotient, small, saturate, nan, semantics)
     z = check_zero_point(zero_point, target.low, target.high)
     _check_alike(s, z)
-    policy = rule.nan if nan is None else check_choice(nan, "nan", NAN_POLICIES)
+    if nan is not None:
+        check_choice(nan, "nan", NAN_POLICIES)
     spread_z = _spread(z, a.shape, axis, block_size, "zero_point")
-    if _kernel_serves(a, s, rule, target, block_size):
+    if _kernel_serves(a, s, rule, target, block_size, semantics):
         where = _kernel_axis(s, a.shape, axis)
         view = channel_view(a, where)
         like = np.empty(0, target.dtype)
@@ -298,8 +300,16 @@ def quantize_linear(
         codes, met_nan = quantize_channels(view, scales, zeros, target.low, target.high, like)
         if not met_nan:
             return codes.reshape(a.shape)
-    chosen = replace(rule, nan=policy)
-    return chosen.apply(a, spread, spread_z, target.low, target.high, target.dtype)
+    arguments = (a, spread, spread_z, target.low, target.high, target.dtype)
+    codes = _with_nan(rule, nan).apply(*arguments)
+    if semantics.quantize_scalar is None:
+        return codes
+    loop = in_scalar_loop(a.shape, s, target.bits, axis, block_size)
+    return np.where(loop, _with_nan(semantics.quantize_scalar, nan).apply(*arguments), codes)
+
+
+def _with_nan(rule: QuantizeRule, nan: str | None) -> QuantizeRule:
+    return rule if nan is None else replace(rule, nan=nan)
 
 
 def _quotient(x: NDArray[Any], scale: NDArray[Any], rule: QuantizeRule) -> NDArray[Any]:
@@ -327,8 +337,11 @@ def _kernel_serves(
     rule: QuantizeRule,
     target: Integer,
     block_size: int | None,
+    semantics: Semantics,
 ) -> bool:
     """Return whether the kernel computes this case: float32 by the text, not by blocks."""
+    if semantics.quantize_scalar is not None and target.bits <= 4:
+        return False
     text = type(rule) is QuantizeRule and rule.precision in ("scale", "float32")
     text = text and (rule.quotient, rule.rounding, rule.zero_point) == (
         "divide",
@@ -348,6 +361,7 @@ def dequantize_linear(
     axis: int = 1,
     block_size: int | None = None,
     output_dtype: DTypeLike | None = None,
+    semantics: Semantics = ONNX,
 ) -> NDArray[Any]:
     """Return the numbers that codes mean: ``(q - zero_point) * scale``.
 
@@ -367,6 +381,8 @@ def dequantize_linear(
         The length of a block along `axis`; the last may be smaller.
     output_dtype : dtype or None
         float16, float32 or float64. None: the dtype of the scale.
+    semantics : Semantics
+        Whose arithmetic; the default is ONNX's text.
 
     Returns
     -------
@@ -387,9 +403,9 @@ def dequantize_linear(
 
     Notes
     -----
-    The difference is exact, and its product with the scale is rounded once, also where the
-    difference needs more than float32's 24 bits, and also where the output is narrower than the
-    scale. Tier T1.
+    By the text the difference is exact, and its product with the scale is rounded once, also where
+    the difference needs more than float32's 24 bits, and also where the output is narrower than
+    the scale. Tier T1.
 
     References
     ----------
@@ -416,6 +432,7 @@ def dequantize_linear(
     z = check_zero_point(zero_point, low, high)
     _check_alike(s, z)
     spread_z = _spread(z, codes.shape, axis, block_size, "zero_point")
+    # differences of 17 bits and float32 scales: every rule computes the same
     narrow = s.dtype == dtype == np.float32 and codes.dtype.itemsize <= 2
     if narrow and (block_size is None or not s.ndim):
         view = channel_view(codes, _kernel_axis(s, codes.shape, axis))
@@ -424,7 +441,7 @@ def dequantize_linear(
     difference = codes.astype(np.int64) - spread_z
     if dtype.itemsize < s.dtype.itemsize:
         return _product(difference, spread, dtype)
-    return _scaled_once(difference, spread.astype(dtype))
+    return semantics.dequantize.apply(difference, spread.astype(dtype))
 
 
 def _range_of(codes: NDArray[Any], format: str | Format | None) -> tuple[int, int]:
@@ -459,17 +476,3 @@ def _product(x: NDArray[Any], scale: NDArray[Any], dtype: np.dtype[Any]) -> NDAr
         if x.dtype == scale.dtype == dtype:
             return np.asarray(x * scale)
         return np.asarray(x.astype(np.float64) * scale.astype(np.float64)).astype(dtype)
-
-
-def _scaled_once(difference: NDArray[np.int64], scale: NDArray[Any]) -> NDArray[Any]:
-    """Return ``difference * scale`` in the scale's dtype, rounded once; at most 33 bits."""
-    with np.errstate(all="ignore"):
-        if scale.dtype == np.float64:
-            return np.asarray(difference.astype(np.float64) * scale)
-        # both halves times 24 bits are exact in float64, their sum is rounded to float32 once
-        wide = scale.astype(np.float64)
-        low = (difference & 0xFFFF).astype(np.float64) * wide
-        high = (difference - (difference & 0xFFFF)).astype(np.float64) * wide
-        if scale.dtype == np.float32:
-            return sum_to_float32(high, low)
-        return np.asarray(high + low, np.float16)  # 33 + 11 bits: the sum is exact

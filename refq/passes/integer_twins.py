@@ -52,6 +52,7 @@ __all__ = [
     "Waiting",
     "addition",
     "grid_target",
+    "integer_parts",
     "logits_target",
     "rescaled",
     "weighted",
@@ -291,16 +292,13 @@ def weighted(
     AccumulatorOverflow
         If a sum with its bias could leave int32.
     """
-    encoding = _weight(layer)
-    units = [source.step * s for s in _weight_steps(layer)]  # what one accumulator step is worth
-    bias = _integer_bias(layer.bias, units)
-    _check_sums(encoding.elements.decode(), bias, source.grid)
-    mantissa, shift = _multipliers([u / target.step for u in units])
+    weight, bias, steps = integer_parts(layer, source)
+    mantissa, shift = _multipliers([source.step * s / target.step for s in steps])
     arguments = {
         **{key: value for key, value in layer.config().items() if key != "bias"},
         **target.settings(),
         "input_zero_point": source.grid.zero_point,
-        "weight": encoding.elements,
+        "weight": weight,
         "bias": dense(bias, "int32"),
         "mantissa": mantissa,
         "shift": shift,
@@ -308,6 +306,36 @@ def weighted(
     if isinstance(layer, Conv2d):
         return IntegerConv2d(**arguments)
     return IntegerLinear(**arguments)
+
+
+def integer_parts(
+    layer: Conv2d | Linear, source: Codes
+) -> tuple[Encoding, NDArray[np.int64], list[Fraction]]:
+    """Return the integers of a layer: weights, bias, and what one step of each row is worth.
+
+    Parameters
+    ----------
+    layer : Conv2d or Linear
+        With quantized weights.
+    source : Codes
+        What it reads.
+
+    Returns
+    -------
+    tuple of Encoding, ndarray of int64 and list of Fraction
+        The bias is in steps of the accumulator, and fits int32.
+
+    Raises
+    ------
+    RangeError
+        If the weights have no integer form, or the bias is no int32.
+    AccumulatorOverflow
+        If a sum with its bias could leave int32.
+    """
+    encoding, steps = _weight(layer), _weight_steps(layer)
+    bias = _integer_bias(layer.bias, [source.step * s for s in steps])
+    _check_sums(encoding.elements.decode(), bias, source.grid)
+    return encoding.elements, bias, steps
 
 
 def _weight(layer: Conv2d | Linear) -> ScaledEncoding:

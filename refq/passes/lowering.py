@@ -19,10 +19,12 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from math import inf
+from typing import Any
 
 import numpy as np
 
 from ..core.errors import RangeError, RefqError
+from ..core.semantics import Semantics
 from ..encodings import Encoding
 from ..nn import (
     Add,
@@ -46,26 +48,24 @@ from ..nn import (
     ReLU,
 )
 from ..nn.graph import INPUT
-from .integer_twins import (
-    Codes,
-    Waiting,
-    addition,
-    grid_target,
-    logits_target,
-    rescaled,
-    weighted,
-)
+from . import integer_twins
+from .integer_twins import Codes, Waiting, grid_target, logits_target
+from .qlinear_twins import QLinearTwins
 
 __all__ = ["lower"]
 
 
-def lower(model: Model) -> Model:
+def lower(model: Model, semantics: Semantics | None = None) -> Model:
     """Return the integer twin of a calibrated model.
 
     Parameters
     ----------
     model : Model
         From `calibrate`, with quantized weights.
+    semantics : Semantics or None
+        None: fixed-point multipliers, integers only. A preset that requantizes by float32
+        multipliers: layers that hold scales and compute as that runtime does, for
+        `refq.interop.onnx.export`.
 
     Returns
     -------
@@ -109,7 +109,10 @@ def lower(model: Model) -> Model:
     >>> integers.predict(X).dtype, [type(n.layer).__name__ for n in integers.nodes]
     (dtype('int32'), ['QuantizeInput', 'IntegerLinear', 'IntegerLinear'])
     """
-    walk = _Walk({INPUT, *(node.name for node in model.nodes)})
+    twins: Any = integer_twins
+    if semantics is not None:
+        twins = QLinearTwins(f"{semantics.name} {semantics.version}")
+    walk = _Walk({INPUT, *(node.name for node in model.nodes)}, twins)
     for node in model.nodes:
         walk.visit(node)
     lowered = Model(walk.finish(model.nodes[-1].name), model.input_shape)
@@ -120,8 +123,9 @@ def lower(model: Model) -> Model:
 class _Walk:
     """The integer nodes so far, and what each float node has become."""
 
-    def __init__(self, float_names: set[str]) -> None:
+    def __init__(self, float_names: set[str], twins: Any) -> None:
         self.taken = float_names
+        self.twins = twins
         self.held: dict[str, Codes | Waiting] = {}
         self.nodes: dict[str, Node] = {}
 
@@ -182,18 +186,18 @@ class _Walk:
         with _naming(work.node.name):
             target = logits_target(work) if grid is None else grid_target(work, grid)
             if isinstance(layer, (Conv2d, Linear)):
-                twin = weighted(layer, work.inputs[0], target)
+                twin = self.twins.weighted(layer, work.inputs[0], target)
             elif isinstance(layer, Add):
-                twin = addition(work, target)
+                twin = self.twins.addition(work, target)
             elif isinstance(layer, Concat):
                 twin, sources = (
                     layer,
                     tuple(self._fresh(f"{name}_{i}") for i in range(len(sources))),
                 )
                 for part, codes in zip(sources, work.inputs, strict=True):
-                    self.nodes[part] = Node(part, rescaled(codes, target), (codes.name,))
+                    self.nodes[part] = Node(part, self.twins.rescaled(codes, target), (codes.name,))
             else:
-                twin = rescaled(work.inputs[0], target)
+                twin = self.twins.rescaled(work.inputs[0], target)
         self.nodes[name] = Node(name, twin, sources)
 
     def _fresh(self, name: str) -> str:

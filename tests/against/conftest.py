@@ -6,6 +6,7 @@ fixture `peer` calls it. A test under this folder names the packages that it nee
 """
 
 import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -40,3 +41,25 @@ def peer(tmp_path_factory):
             return dict(found)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def ask_onnxruntime(peer):
+    """Return ``ask(op, inputs, outputs, attributes, opset, domain, **arrays) -> list``.
+
+    `inputs` are (array name, ONNX type, "feed", "const" or "each"), see `onnxruntime_node`.
+    """
+
+    def ask(op, inputs, outputs, attributes=None, opset=21, domain="", **arrays):
+        spec = {
+            "op": op,
+            "opset": opset,
+            "domain": domain,
+            "attributes": attributes or {},
+            "inputs": inputs,
+            "outputs": outputs,
+        }
+        found = peer("onnxruntime_node", spec=json.dumps(spec), **arrays)
+        return [found[f"y{i}"] for i in range(len(outputs))]
+
+    return ask

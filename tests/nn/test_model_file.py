@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from refq import nn
 from refq.core.errors import FormatError, LimitError, RangeError, RefqError
+from refq.core.semantics import ONNXRUNTIME
 from refq.encodings import (
     Cast,
     CodebookEncoding,
@@ -52,8 +53,8 @@ def everything():
     return nn.Model([nn.Node(*node) for node in nodes], (1, 5, 6)).initialize(0)
 
 
-def integers():
-    """Return a lowered model with every integer layer."""
+def integers(semantics=None):
+    """Return a lowered model with every integer layer; a preset takes layers of its own."""
     nodes = [
         ("conv1", nn.Conv2d(1, 2, 3, padding=1), "input"),
         ("relu1", nn.ReLU(), "conv1"),
@@ -69,7 +70,11 @@ def integers():
     ]
     model = nn.Model([nn.Node(*node) for node in nodes], (1, 6, 6)).initialize(0)
     model = compress(model, {"*": AffineQuantizer(scheme="symmetric")})
-    return lower(calibrate(model, data((1, 6, 6))))
+    return lower(calibrate(model, data((1, 6, 6))), semantics)
+
+
+def runtime_integers():
+    return integers(ONNXRUNTIME)
 
 
 def data(shape, n=4):
@@ -93,7 +98,7 @@ def same(model, other):
         assert one[name].tobytes() == two[name].tobytes()
 
 
-@pytest.mark.parametrize("make", [everything, integers, small])
+@pytest.mark.parametrize("make", [everything, integers, runtime_integers, small])
 def test_a_model_comes_back_to_the_bit(make, tmp_path):
     model = make()
     same(model, from_bytes(to_bytes(model)))
@@ -111,7 +116,8 @@ def test_a_model_comes_back_to_the_bit(make, tmp_path):
 
 
 def test_every_layer_is_in_one_of_these_models():
-    there = {type(n.layer).__name__ for make in (everything, integers) for n in make().nodes}
+    models = (everything(), integers(), runtime_integers())
+    there = {type(n.layer).__name__ for model in models for n in model.nodes}
     concrete = {
         name
         for name, kind in LAYERS.items()

@@ -196,7 +196,7 @@ class ElementwiseRule:
         return y.codes(round_combination([(a.differences * b.differences, factor)]))
 
     def rescale(self, x: Operand, y: Target) -> NDArray[Any]:
-        """Return the codes of the same numbers: what a concatenation does to each part.
+        """Return the codes of the same numbers in another scale.
 
         Parameters
         ----------
@@ -212,6 +212,23 @@ class ElementwiseRule:
         """
         factor = _factor(x.exact_scale / y.exact_scale)
         return y.codes(round_combination([(x.differences, factor)]))
+
+    def join(self, x: Operand, y: Target) -> NDArray[Any]:
+        """Return a part of a concatenation, in the result's scale; here as `rescale`.
+
+        Parameters
+        ----------
+        x : Operand
+            The part.
+        y : Target
+            The result.
+
+        Returns
+        -------
+        ndarray
+            Codes.
+        """
+        return self.rescale(x, y)
 
     def leaky_relu(self, x: Operand, alpha: float, y: Target) -> NDArray[Any]:
         """Return the codes of x, or of ``alpha x`` where x is negative.
@@ -430,7 +447,7 @@ class Float32Elementwise(ElementwiseRule):
 
     def mean(self, windows: Operand, count: NDArray[np.int64], y: Target) -> NDArray[Any]:
         """Return the codes of float32 sums, first to last, over the count."""
-        total = _sum_in_order(windows.numbers())
+        total = sum_in_order(windows.numbers())
         with np.errstate(all="ignore"):
             return self.encoded(total / count.astype(np.float32), y)
 
@@ -446,11 +463,27 @@ class Float32Elementwise(ElementwiseRule):
         with np.errstate(all="ignore"):
             shifted = (real - real.max(axis=-1, keepdims=True)).astype(np.float64)
             power = np.exp(shifted).astype(np.float32)
-            return self.encoded(power / _sum_in_order(power)[..., None], y)
+            return self.encoded(power / sum_in_order(power)[..., None], y)
 
 
-def _sum_in_order(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return float32 sums over the last axis, from first to last; NumPy's own add pairwise."""
+def sum_in_order(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return float32 sums over the last axis, from first to last; NumPy's own add pairwise.
+
+    Parameters
+    ----------
+    x : ndarray of float32
+        Finite or not.
+
+    Returns
+    -------
+    ndarray of float32
+        Every addition rounded.
+
+    Examples
+    --------
+    >>> float(sum_in_order(np.float32([2**24, 1, 1])))
+    16777216.0
+    """
     total = np.zeros(x.shape[:-1], np.float32)
     with np.errstate(all="ignore"):
         for i in range(x.shape[-1]):

@@ -6,6 +6,7 @@ fixture `peer` calls it. A test under this folder names the packages that it nee
 """
 
 import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -38,5 +39,30 @@ def peer(tmp_path_factory):
             raise RuntimeError(f"{script} ended with {done.returncode}:\n{done.stderr[-3000:]}")
         with np.load(folder / "out.npz") as found:
             return dict(found)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def litert(peer):
+    """Return ``litert(kernels, nodes) -> [(codes, delegated), ...]``; nodes hold their arrays."""
+
+    def run(kernels, nodes):
+        arrays = {}
+
+        def named(value):
+            if not isinstance(value, (np.ndarray, np.generic)):
+                return value
+            arrays[f"a{len(arrays)}"] = value
+            return f"a{len(arrays) - 1}"
+
+        described = []
+        for node in nodes:
+            tensors = [{k: named(v) for k, v in x.items()} for x in node["inputs"]]
+            output = {k: named(v) for k, v in node["output"].items()}
+            described.append({**node, "inputs": tensors, "output": output})
+        told = peer("litert_nodes", kernels=kernels, nodes=json.dumps(described), **arrays)
+        delegated = [bool(told.get(f"delegated{i}", False)) for i in range(len(nodes))]
+        return [(told[str(i)], delegated[i]) for i in range(len(nodes))]
 
     return run

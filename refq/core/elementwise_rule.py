@@ -196,7 +196,7 @@ class ElementwiseRule:
         return y.codes(round_combination([(a.differences * b.differences, factor)]))
 
     def rescale(self, x: Operand, y: Target) -> NDArray[Any]:
-        """Return the codes of the same numbers: what a concatenation does to each part.
+        """Return the codes of the same numbers in another scale.
 
         Parameters
         ----------
@@ -212,6 +212,23 @@ class ElementwiseRule:
         """
         factor = _factor(x.exact_scale / y.exact_scale)
         return y.codes(round_combination([(x.differences, factor)]))
+
+    def join(self, x: Operand, y: Target) -> NDArray[Any]:
+        """Return a part of a concatenation, in the result's scale; here as `rescale`.
+
+        Parameters
+        ----------
+        x : Operand
+            The part.
+        y : Target
+            The result.
+
+        Returns
+        -------
+        ndarray
+            Codes.
+        """
+        return self.rescale(x, y)
 
     def leaky_relu(self, x: Operand, alpha: float, y: Target) -> NDArray[Any]:
         """Return the codes of x, or of ``alpha x`` where x is negative.

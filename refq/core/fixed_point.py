@@ -233,7 +233,7 @@ def multiply_rounding_once(
 
 
 def multiply_rounding_twice(
-    accumulator: NDArray[Any], mantissa: ArrayLike, shift: ArrayLike
+    accumulator: NDArray[Any], mantissa: ArrayLike, shift: ArrayLike, rounding: str = "half_away"
 ) -> NDArray[np.int64]:
     """Return ``accumulator * mantissa / 2^shift`` as gemmlowp does, rounded twice.
 
@@ -243,6 +243,9 @@ def multiply_rounding_twice(
         Values of int32; where ``shift < 31``, ``accumulator * 2^(31 - shift)`` must be one too.
     mantissa, shift : array_like of int
         As from `fixed_point_multiplier`; broadcast.
+    rounding : {"half_even", "half_away", "half_up"}
+        Where a tie of the second rounding goes: gemmlowp's away from zero, a vector
+        instruction's that shifts and rounds up.
 
     Returns
     -------
@@ -254,7 +257,7 @@ def multiply_rounding_twice(
     First the saturating, rounding, doubling high multiplication: the product over 2^31, a tie
     rounded up (its nudge for negative products is one short, and C truncates). It would saturate
     only where both factors are -2^31, and a mantissa is positive. Then the rounding division by a
-    power of two, a tie away from zero. Tier T1.
+    power of two. Tier T1.
 
     Examples
     --------
@@ -263,12 +266,12 @@ def multiply_rounding_twice(
     >>> multiply_rounding_twice(np.array([-10, 10, 12]), 1 << 30, 32)
     array([-3,  3,  3])
     """
+    check_choice(rounding, "rounding", INTEGER_ROUNDINGS)
     exponent = 31 - np.asarray(shift, np.int64)
     left, right = np.maximum(exponent, 0), np.maximum(-exponent, 0)
     product = (accumulator.astype(np.int64) << left) * np.asarray(mantissa, np.int64)
     nudged = product + np.where(product >= 0, np.int64(1 << 30), np.int64(1 - (1 << 30)))
     high = np.where(nudged >= 0, nudged >> 31, -(-nudged >> 31))  # C's division: toward zero
-    mask = (np.int64(1) << np.minimum(right, LARGEST_SHIFT)) - 1
-    threshold = (mask >> 1) + (high < 0)
-    rounded = (high >> np.minimum(right, LARGEST_SHIFT)) + ((high & mask) > threshold)
+    unit = np.left_shift(np.int64(1), np.minimum(right, LARGEST_SHIFT))
+    rounded = divide_and_round(high, unit, rounding)
     return np.where(right > LARGEST_SHIFT, np.int64(0), rounded)

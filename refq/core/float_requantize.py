@@ -49,6 +49,8 @@ class FloatRequantize(RequantizeRule):
         No other.
     rounding : str
         One of `refq.core.rounding.ROUNDINGS`.
+    precision : {"exact"}
+        `RequantizeRule`'s; here `order` says how the multiplier comes about.
     order : {"quotient", "reciprocal", "in_turn", "in_turn_divided"}
         The equations above.
     bias : {"divided", "int32", "added"}
@@ -84,6 +86,7 @@ class FloatRequantize(RequantizeRule):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice(self.kind, "kind", ("float32",))
+        check_choice(self.precision, "precision", ("exact",))
         orders = ("quotient", "reciprocal", "in_turn", "in_turn_divided")
         check_choice(self.order, "order", orders)
         places = ("added",) if self._in_turn else ("divided", "int32")

@@ -36,6 +36,10 @@ from .rounding import ROUNDINGS, round_to_integer, saturate
 
 __all__ = ["RequantizeRule"]
 
+KINDS = ("exact", "float32", "float64", "fixed_point", "fixed_point_double")
+#: of "fixed_point_double", where the second rounding's ties go
+SECOND_ROUNDINGS = {"half_up_then_half_away": "half_away", "half_up": "half_up"}
+
 
 @dataclass(frozen=True)
 class RequantizeRule:
@@ -43,14 +47,20 @@ class RequantizeRule:
 
     Parameters
     ----------
-    kind : {"exact", "float32", "fixed_point", "fixed_point_double"}
+    kind : {"exact", "float32", "float64", "fixed_point", "fixed_point_double"}
         "exact": the accumulator times the exact rational product of the scales, rounded once.
         "float32": accumulator and multiplier as float32, their float32 product rounded.
+        "float64": the same in float64.
         "fixed_point": an integer mantissa and a shift, rounded once.
         "fixed_point_double": the same, rounded twice as gemmlowp does.
     rounding : str
-        Where a tie goes: "half_even", "half_away" or "half_up"; for "float32" any of
-        `refq.core.rounding.ROUNDINGS`; "fixed_point_double" has "half_up_then_half_away" only.
+        Where a tie goes: "half_even", "half_away" or "half_up"; for "float32" and "float64" any of
+        `refq.core.rounding.ROUNDINGS`; for "fixed_point_double" "half_up_then_half_away", or
+        "half_up" twice.
+    precision : {"exact", "float64", "float32_product"}
+        How the fixed-point kinds compute their multiplier: exactly; in float64, left to right; or
+        in float64, but the product of two scalar scales rounded to float32 first. The float kinds
+        have their own.
 
     Raises
     ------
@@ -68,15 +78,17 @@ class RequantizeRule:
 
     kind: str = "exact"
     rounding: str = "half_even"
+    precision: str = "exact"
 
     def __post_init__(self) -> None:
-        check_choice(self.kind, "kind", ("exact", "float32", "fixed_point", "fixed_point_double"))
+        check_choice(self.kind, "kind", KINDS)
         allowed: tuple[str, ...] = INTEGER_ROUNDINGS
-        if self.kind == "float32":
+        if self.kind in ("float32", "float64"):
             allowed = tuple(ROUNDINGS)
         elif self.kind == "fixed_point_double":
-            allowed = ("half_up_then_half_away",)
+            allowed = tuple(SECOND_ROUNDINGS)
         check_choice(self.rounding, "rounding", allowed)
+        check_choice(self.precision, "precision", ("exact", "float64", "float32_product"))
 
     def multiplier(
         self, a_scale: NDArray[Any], b_scale: NDArray[Any], y_scale: NDArray[Any]
@@ -91,12 +103,13 @@ class RequantizeRule:
         Returns
         -------
         ndarray
-            Exact fractions (dtype object); for "float32" two float32 operations, left to right.
+            Exact fractions (dtype object); for "float32" two float32 operations, left to right; for
+            "float64", or where `precision` asks for it, float64.
 
         Raises
         ------
         RangeError
-            If a float32 multiplier over- or underflows.
+            If a float multiplier over- or underflows.
 
         Examples
         --------
@@ -104,12 +117,16 @@ class RequantizeRule:
         >>> RequantizeRule().multiplier(half, half, third)[()]
         Fraction(1, 1)
         """
-        if self.kind != "float32":
+        if self.kind not in ("float32", "float64") and self.precision == "exact":
             a, b, y = (as_fractions(s, "scale") for s in (a_scale, b_scale, y_scale))
             return np.asarray(a * b / y, dtype=object)
-        p, q, r = (np.asarray(s).astype(np.float32) for s in (a_scale, b_scale, y_scale))
+        work = np.dtype(np.float32 if self.kind == "float32" else np.float64)
+        p, q, r = (np.asarray(s).astype(work) for s in (a_scale, b_scale, y_scale))
         with np.errstate(all="ignore"):
-            product = np.asarray(p * q / r)
+            product = np.asarray(p * q)
+            if self.precision == "float32_product" and product.size == 1:
+                product = product.astype(np.float32).astype(work)
+            product = np.asarray(product / r)
         as_fractions(product)
         return product
 
@@ -152,11 +169,12 @@ class RequantizeRule:
         "exact" computes in Python integers: slow, never wrong. Tier T1.
         """
         z = np.asarray(zero_point, np.int64)
-        if self.kind == "float32":
-            factor = np.asarray(multiplier).astype(np.float32)
+        if self.kind in ("float32", "float64"):
+            work = np.dtype(self.kind)
+            factor = np.asarray(multiplier).astype(work)
             with np.errstate(all="ignore"):
                 level = round_to_integer(
-                    np.asarray(accumulator.astype(np.float32) * factor), self.rounding
+                    np.asarray(accumulator.astype(work) * factor), self.rounding
                 )
             codes = saturate(level.astype(np.float64), -WIDE, WIDE, np.int64) + z
         elif self.kind == "exact":
@@ -166,7 +184,8 @@ class RequantizeRule:
             if self.kind == "fixed_point":
                 codes = multiply_rounding_once(accumulator, mantissa, shift, self.rounding) + z
             else:
-                codes = multiply_rounding_twice(accumulator, mantissa, shift) + z
+                second = SECOND_ROUNDINGS[self.rounding]
+                codes = multiply_rounding_twice(accumulator, mantissa, shift, second) + z
         return np.clip(codes, low, high).astype(dtype)
 
     def _exact(self, accumulator: NDArray[Any], factor: NDArray[Any]) -> NDArray[Any]:

@@ -28,6 +28,8 @@ from .elementwise_rule import ElementwiseRule
 from .errors import RangeError
 from .float_requantize import FloatRequantize
 from .int32_quantize import Int32QuantizeRule
+from .lanes_quantize import LanesQuantizeRule
+from .litert_elementwise import LiteRTElementwise, XNNPACKElementwise
 from .onnxruntime_cast import OnnxRuntimeCast
 from .onnxruntime_elementwise import OnnxRuntimeElementwise
 from .quantize_rule import QuantizeRule
@@ -36,6 +38,10 @@ from .torch_elementwise import QnnpackElementwise, TorchElementwise
 from .x86_quantize import X86QuantizeRule
 
 __all__ = [
+    "GGML",
+    "LITERT_BUILTIN",
+    "LITERT_REFERENCE",
+    "LITERT_XNNPACK",
     "ONNX",
     "ONNXRUNTIME",
     "PRESETS",
@@ -45,6 +51,7 @@ __all__ = [
     "ElementwiseRule",
     "FloatRequantize",
     "Int32QuantizeRule",
+    "LanesQuantizeRule",
     "OnnxRuntimeCast",
     "QnnpackElementwise",
     "QuantizeRule",
@@ -82,6 +89,9 @@ class Semantics:
         Accumulators to codes.
     requantize_conv : RequantizeRule or None
         Accumulators of convolutions to codes; None: as `requantize`.
+    requantize_depthwise_rest : RequantizeRule or None
+        Accumulators of a depthwise convolution to codes, in the channels past the last multiple of
+        eight; None: as of other convolutions.
     cast : CastRule
         Numbers to codes without a scale.
     elementwise : ElementwiseRule
@@ -113,6 +123,7 @@ class Semantics:
     dequantize: DequantizeRule = DequantizeRule()
     requantize: RequantizeRule = RequantizeRule()
     requantize_conv: RequantizeRule | None = None
+    requantize_depthwise_rest: RequantizeRule | None = None
     cast: CastRule = CastRule()
     elementwise: ElementwiseRule = ElementwiseRule()
     accumulator: str = "exact"
@@ -223,11 +234,59 @@ TORCH = (
     replace(_TORCH, name="torch_x86", requantize=_FBGEMM, requantize_conv=_ONEDNN),
 )
 
-#: ONNX Runtime's elementwise operators
+#: LiteRT's reference kernels: true division, ties away from zero; convolutions as gemmlowp does;
+#: products of matrices in float64.
+LITERT_REFERENCE = Semantics(
+    "litert_reference",
+    "2.3",
+    quantize=LanesQuantizeRule("divide", "float32", "half_away"),
+    requantize=RequantizeRule("float64", "half_away"),
+    requantize_conv=RequantizeRule("fixed_point_double", "half_up_then_half_away", "float64"),
+    elementwise=LiteRTElementwise(),
+    accumulator="wrap",
+)
+
+#: LiteRT's optimized kernels without a delegate: several elements at once, the rest of the array
+#: otherwise, so equal numbers may become unequal codes.
+LITERT_BUILTIN = Semantics(
+    "litert_builtin",
+    "2.3",
+    quantize=LanesQuantizeRule(
+        "reciprocal",
+        "float32",
+        "half_even",
+        lanes=8,
+        rest=LanesQuantizeRule("divide", "float64", "half_away"),
+    ),
+    quantize_axis=LITERT_REFERENCE.quantize,
+    requantize=RequantizeRule("fixed_point_double", "half_up", "float32_product"),
+    requantize_conv=RequantizeRule("fixed_point_double", "half_up", "float64"),
+    requantize_depthwise_rest=LITERT_REFERENCE.requantize_conv,
+    elementwise=LiteRTElementwise("builtin"),
+    accumulator="wrap",
+    cpu="x86-64 with AVX-512",
+)
+
+#: LiteRT with XNNPACK, its default: codes of 8 bits. What it leaves to the builtin kernels, codes
+#: of 16 bits among it, is LITERT_BUILTIN's.
+LITERT_XNNPACK = Semantics(
+    "litert_xnnpack",
+    "2.3",
+    quantize=QuantizeRule("reciprocal", "float32", "half_even"),
+    quantize_axis=LITERT_REFERENCE.quantize,
+    requantize=RequantizeRule("float32", "half_even"),
+    elementwise=XNNPACKElementwise(),
+    accumulator="wrap",
+)
+
+#: ggml's scalar Q8_0, its only codes with a rule of this kind; it has no requantization. gguf-py
+#: 0.19 computes the same.
+GGML = Semantics("ggml", "0.25", quantize=QuantizeRule("reciprocal", "float32", "half_away"))
+
+_PRESETS = (ONNX, ONNXRUNTIME, *TORCH, LITERT_REFERENCE, LITERT_BUILTIN, LITERT_XNNPACK, GGML)
+
 #: (name, version) -> preset; of one name, the newest comes last.
-PRESETS: dict[tuple[str, str], Semantics] = {
-    (s.name, s.version): s for s in (ONNX, ONNXRUNTIME, *TORCH)
-}
+PRESETS: dict[tuple[str, str], Semantics] = {(s.name, s.version): s for s in _PRESETS}
 
 
 def get(name: str | Semantics, version: str | None = None) -> Semantics:

@@ -27,6 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import check_choice, check_integer, check_scale, check_shape
 from ..core.errors import RangeError, ShapeError
+from ..core.requantize_rule import RequantizeRule
 from ..core.semantics import ONNX, Semantics
 from .accumulators import check_accumulator
 from .matmul import check_operand, difference_dtype
@@ -273,7 +274,14 @@ def qlinear_conv(
     )  # fmt: skip
     if b.size != 1 and b.shape != (c.shape[1],):
         raise ShapeError(f"w_scale has shape {b.shape}; allowed: a scalar, or ({c.shape[1]},)")
-    rule = semantics.requantize_conv or semantics.requantize
     scales = (a.reshape(()), b.reshape(-1, 1, 1), y.reshape(()))
-    sums, factor = with_bias(c, bias, 1, rule, scales, wraps)
-    return requantize_by_rule(sums, factor, int(z.ravel()[0]), bottom, top, target.dtype, rule)
+
+    def coded(rule: RequantizeRule) -> NDArray[Any]:
+        sums, factor = with_bias(c, bias, 1, rule, scales, wraps)
+        return requantize_by_rule(sums, factor, int(z.ravel()[0]), bottom, top, target.dtype, rule)
+
+    codes = coded(semantics.requantize_conv or semantics.requantize)
+    rest, full = semantics.requantize_depthwise_rest, c.shape[1] // 8 * 8
+    if rest is not None and groups > 1 and groups == np.shape(x)[1]:
+        codes[:, full:] = coded(rest)[:, full:]
+    return codes

@@ -315,7 +315,7 @@ def qlinear_concat(
                 f"they may differ along axis {where} only"
             )
     y = check_target(y_scale, y_zero_point, first.dtype)
-    return np.concatenate([semantics.elementwise.rescale(part, y) for part in parts], axis=where)
+    return np.concatenate([semantics.elementwise.join(part, y) for part in parts], axis=where)
 
 
 def qlinear_leaky_relu(

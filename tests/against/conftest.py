@@ -63,3 +63,28 @@ def ask_onnxruntime(peer):
         return [found[f"y{i}"] for i in range(len(outputs))]
 
     return ask
+
+
+@pytest.fixture(scope="session")
+def litert(peer):
+    """Return ``litert(kernels, nodes) -> [(codes, delegated), ...]``; nodes hold their arrays."""
+
+    def run(kernels, nodes):
+        arrays = {}
+
+        def named(value):
+            if not isinstance(value, (np.ndarray, np.generic)):
+                return value
+            arrays[f"a{len(arrays)}"] = value
+            return f"a{len(arrays) - 1}"
+
+        described = []
+        for node in nodes:
+            tensors = [{k: named(v) for k, v in x.items()} for x in node["inputs"]]
+            output = {k: named(v) for k, v in node["output"].items()}
+            described.append({**node, "inputs": tensors, "output": output})
+        told = peer("litert_nodes", kernels=kernels, nodes=json.dumps(described), **arrays)
+        delegated = [bool(told.get(f"delegated{i}", False)) for i in range(len(nodes))]
+        return [(told[str(i)], delegated[i]) for i in range(len(nodes))]
+
+    return run

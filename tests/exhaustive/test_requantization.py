@@ -42,13 +42,15 @@ def divided_once(accumulator, mantissa, shift):
     return {r: quotient + (above | (tie & up)) for r, up in zip(ONCE, ties, strict=True)}
 
 
-def divided_twice(accumulator, mantissa, shift):
-    """Return gemmlowp's quotient: over 2^31 as C divides, then over what is left."""
+def divided_twice(accumulator, mantissa, shift, up=False):
+    """Return gemmlowp's quotient: over 2^31 as C divides, then over what is left, or ties up."""
     whole = accumulator * mantissa
     nudged = whole + np.where(whole >= 0, 1 << 30, 1 - (1 << 30))
     high = np.sign(nudged) * (np.abs(nudged) // (1 << 31))  # C truncates
     unit = 1 << (shift - 31)
     quotient, rest = np.divmod(high, unit)
+    if up:
+        return quotient + ((2 * rest >= unit) & (unit > 1))
     # a tie moves away from zero; what is left over of a negative number counts downwards
     return quotient + np.where(high < 0, 2 * rest > unit, (2 * rest >= unit) & (unit > 1))
 
@@ -89,9 +91,21 @@ def test_rounding_once(kind):
 
 def test_rounding_twice():
     rule = RequantizeRule("fixed_point_double", "half_up_then_half_away")
+    both_up = RequantizeRule("fixed_point_double", "half_up")
     for shift, mantissa in product(SHIFTS, MANTISSAS):
         want = divided_twice(WIDE, mantissa, shift)
         factor = np.array(Fraction(mantissa, 1 << shift))
+        assert np.array_equal(got(ACCUMULATORS, factor, rule), want), (mantissa, shift)
+        want = divided_twice(WIDE, mantissa, shift, up=True)
+        assert np.array_equal(got(ACCUMULATORS, factor, both_up), want), (mantissa, shift)
+
+
+def test_float64():
+    """16 bits times a mantissa are exact in float64, so it rounds as integers do."""
+    rule = RequantizeRule("float64", "half_away")
+    for shift, mantissa in product(SHIFTS, MANTISSAS):
+        want = divided_once(WIDE, mantissa, shift)["half_away"]
+        factor = np.array(np.ldexp(float(mantissa), -shift))
         assert np.array_equal(got(ACCUMULATORS, factor, rule), want), (mantissa, shift)
 
 

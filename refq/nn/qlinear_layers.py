@@ -21,6 +21,7 @@ References
 .. [1] ONNX operator specification, opset 28: QLinearConv, MatMulInteger, QuantizeLinear.
 """
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,7 +29,7 @@ from numpy.typing import ArrayLike
 
 from ..core.checks import check_integer, check_scale
 from ..core.errors import RangeError, ShapeError
-from ..core.semantics import Semantics
+from ..core.semantics import RequantizeRule, Semantics
 from ..core.semantics import get as get_semantics
 from ..encodings import Encoding
 from ..ops.convolution import qlinear_conv
@@ -45,10 +46,10 @@ __all__ = ["QLinearAdd", "QLinearConv2d", "QLinearLinear", "QLinearRescale"]
 def _preset(semantics: str) -> Semantics:
     """Return the preset of a name and version, if scales in float32 are all it needs."""
     found = get_semantics(*semantics.split(maxsplit=1))
-    if found.requantize.kind != "float32":
+    if replace(found.requantize, rounding="half_even") != RequantizeRule("float32"):
         raise RangeError(
-            f"semantics = {semantics!r} requantizes by {found.requantize.kind!r}; "
-            "these layers need 'float32'"
+            f"semantics = {semantics!r} requantizes by {found.requantize}; "
+            "these layers need RequantizeRule('float32')"
         )
     return found
 

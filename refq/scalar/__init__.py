@@ -5,7 +5,10 @@ from .affine import AffineQuantizer, affine_bound
 from .block_scaled import SCALE_RULES, BlockScaledQuantizer, relative_bound, scale_exponent
 from .clipping import EntropyRange, MeanSquaredErrorRange
 from .gptq import GPTQ
+from .learned_levels import LearnedLevels
 from .levels import LevelQuantizer
+from .lloyd_max import LloydMaxQuantizer, normal_levels
+from .optimal_levels import OptimalLevelQuantizer
 from .ranges import MinMaxRange, PercentileRange, RangeMethod
 from .schemes import (
     SCHEMES,
@@ -26,9 +29,12 @@ __all__ = [
     "AffineQuantizer",
     "BlockScaledQuantizer",
     "EntropyRange",
+    "LearnedLevels",
     "LevelQuantizer",
+    "LloydMaxQuantizer",
     "MeanSquaredErrorRange",
     "MinMaxRange",
+    "OptimalLevelQuantizer",
     "PercentileRange",
     "RangeMethod",
     "affine_bound",
@@ -37,6 +43,7 @@ __all__ = [
     "format_of",
     "has_zero_point",
     "is_symmetric",
+    "normal_levels",
     "rectified_sigmoid",
     "relative_bound",
     "rounding_objective",

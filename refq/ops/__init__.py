@@ -1,6 +1,7 @@
 """What a runtime computes: quantized operators by their ONNX names, exact in integers."""
 
 from .accumulators import accumulator_bound, max_exact_k, max_k
+from .binary_products import bit_products, pack_signs, sign_products, unpack_signs
 from .convolution import conv_integer, qlinear_conv
 from .dynamic_quantization import dynamic_quantize_linear
 from .elementwise import add_integer, clamp, relu
@@ -23,6 +24,7 @@ __all__ = [
     "accumulator_bound",
     "add_integer",
     "average_pool",
+    "bit_products",
     "clamp",
     "conv_integer",
     "dequantize_linear",
@@ -34,6 +36,7 @@ __all__ = [
     "max_exact_k",
     "max_k",
     "max_pool",
+    "pack_signs",
     "qlinear_add",
     "qlinear_average_pool",
     "qlinear_concat",
@@ -48,4 +51,6 @@ __all__ = [
     "relu",
     "requantize",
     "requantize_fixed_point",
+    "sign_products",
+    "unpack_signs",
 ]

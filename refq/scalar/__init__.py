@@ -2,6 +2,7 @@
 
 from .adaround import AdaRound, rectified_sigmoid, rounding_objective
 from .affine import AffineQuantizer, affine_bound
+from .binary import BinaryQuantizer, hard_sigmoid
 from .block_scaled import SCALE_RULES, BlockScaledQuantizer, relative_bound, scale_exponent
 from .clipping import EntropyRange, MeanSquaredErrorRange
 from .gptq import GPTQ
@@ -20,6 +21,7 @@ from .schemes import (
     scale_of,
     zero_point_of,
 )
+from .ternary import TernaryQuantizer
 
 __all__ = [
     "GPTQ",
@@ -27,6 +29,7 @@ __all__ = [
     "SCHEMES",
     "AdaRound",
     "AffineQuantizer",
+    "BinaryQuantizer",
     "BlockScaledQuantizer",
     "EntropyRange",
     "LearnedLevels",
@@ -37,10 +40,12 @@ __all__ = [
     "OptimalLevelQuantizer",
     "PercentileRange",
     "RangeMethod",
+    "TernaryQuantizer",
     "affine_bound",
     "affine_parameters",
     "code_range",
     "format_of",
+    "hard_sigmoid",
     "has_zero_point",
     "is_symmetric",
     "normal_levels",

@@ -3,12 +3,24 @@
 from .adaround import AdaRound, rectified_sigmoid, rounding_objective
 from .affine import AffineQuantizer, affine_bound
 from .binary import BinaryQuantizer, hard_sigmoid
+from .block_scale import optimal_level_scale
 from .block_scaled import SCALE_RULES, BlockScaledQuantizer, relative_bound, scale_exponent
 from .clipping import EntropyRange, MeanSquaredErrorRange
 from .gptq import GPTQ
 from .learned_levels import LearnedLevels
 from .levels import LevelQuantizer
 from .lloyd_max import LloydMaxQuantizer, normal_levels
+from .observers import (
+    FixedRange,
+    HistogramObserver,
+    HistogramRange,
+    MinMaxObserver,
+    MovingAverageObserver,
+    MovingAverageRange,
+    RangeObserver,
+    SampleObserver,
+    global_range,
+)
 from .optimal_levels import OptimalLevelQuantizer
 from .ranges import MinMaxRange, PercentileRange, RangeMethod
 from .schemes import (
@@ -32,23 +44,33 @@ __all__ = [
     "BinaryQuantizer",
     "BlockScaledQuantizer",
     "EntropyRange",
+    "FixedRange",
+    "HistogramObserver",
+    "HistogramRange",
     "LearnedLevels",
     "LevelQuantizer",
     "LloydMaxQuantizer",
     "MeanSquaredErrorRange",
+    "MinMaxObserver",
     "MinMaxRange",
+    "MovingAverageObserver",
+    "MovingAverageRange",
     "OptimalLevelQuantizer",
     "PercentileRange",
     "RangeMethod",
+    "RangeObserver",
+    "SampleObserver",
     "TernaryQuantizer",
     "affine_bound",
     "affine_parameters",
     "code_range",
     "format_of",
+    "global_range",
     "hard_sigmoid",
     "has_zero_point",
     "is_symmetric",
     "normal_levels",
+    "optimal_level_scale",
     "rectified_sigmoid",
     "relative_bound",
     "rounding_objective",

@@ -40,7 +40,7 @@ optimum, to first order, and ``k n 2^-102`` of the whole sum of squares more.
 References
 ----------
 .. [1] A. Grønlund et al., "Fast Exact k-Means, k-Medians and Bregman Divergence Clustering in 1D",
-   arXiv:1701.07204, 2017, sections 2 and 3.
+   arXiv:1701.07204, 2017.
 .. [2] T. J. Dekker, "A Floating-Point Technique for Extending the Available Precision", Numerische
    Mathematik 18, 1971.
 .. [3] A. Aggarwal, B. Schieber, T. Tokuyama, "Finding a Minimum-Weight k-Link Path in Graphs with
@@ -496,7 +496,7 @@ def optimal_borders(x: ArrayLike, n_cells: int, weights: ArrayLike | None = None
 
     References
     ----------
-    A. Grønlund et al., arXiv:1701.07204, section 3.
+    A. Grønlund et al., arXiv:1701.07204.
 
     Examples
     --------

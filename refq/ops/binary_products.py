@@ -19,7 +19,7 @@ rows longer than 2^31 - 1 are refused. Tier T1.
 References
 ----------
 .. [1] M. Rastegari et al., "XNOR-Net: ImageNet Classification Using Binary Convolutional Neural
-   Networks", ECCV 2016, arXiv:1603.05279, section 3.2.
+   Networks", ECCV 2016, arXiv:1603.05279.
 .. [2] H. S. Warren, "Hacker's Delight", 2nd ed., Addison-Wesley 2013, section 5-1: counting bits.
 """
 
@@ -204,7 +204,7 @@ def sign_products(a: ArrayLike, b: ArrayLike, n: int) -> NDArray[np.int32]:
 
     References
     ----------
-    M. Rastegari et al., arXiv:1603.05279, section 3.2.
+    M. Rastegari et al., arXiv:1603.05279.
 
     Examples
     --------

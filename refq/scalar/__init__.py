@@ -33,12 +33,15 @@ from .schemes import (
     scale_of,
     zero_point_of,
 )
+from .spaced_levels import SpacedLevelQuantizer
+from .spacings import SPACINGS, ratio_error
 from .ternary import TernaryQuantizer
 
 __all__ = [
     "GPTQ",
     "SCALE_RULES",
     "SCHEMES",
+    "SPACINGS",
     "AdaRound",
     "AffineQuantizer",
     "BinaryQuantizer",
@@ -60,6 +63,7 @@ __all__ = [
     "RangeMethod",
     "RangeObserver",
     "SampleObserver",
+    "SpacedLevelQuantizer",
     "TernaryQuantizer",
     "affine_bound",
     "affine_parameters",
@@ -71,6 +75,7 @@ __all__ = [
     "is_symmetric",
     "normal_levels",
     "optimal_level_scale",
+    "ratio_error",
     "rectified_sigmoid",
     "relative_bound",
     "rounding_objective",

@@ -30,7 +30,7 @@ References
    binary weights during propagations", NeurIPS 2015, arXiv:1511.00363, equations 1 to 3.
 .. [2] I. Hubara et al., "Binarized Neural Networks", NeurIPS 2016, arXiv:1602.02830.
 .. [3] M. Rastegari et al., "XNOR-Net: ImageNet Classification Using Binary Convolutional Neural
-   Networks", ECCV 2016, arXiv:1603.05279, equation 6.
+   Networks", ECCV 2016, arXiv:1603.05279.
 """
 
 from typing import Any, ClassVar
@@ -168,7 +168,7 @@ class BinaryQuantizer(Method):
 
     References
     ----------
-    M. Rastegari et al., arXiv:1603.05279, equation 6.
+    M. Rastegari et al., arXiv:1603.05279.
 
     Examples
     --------

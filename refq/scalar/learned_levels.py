@@ -30,7 +30,7 @@ Numbers of no importance do not move levels, and are coded all the same.
 References
 ----------
 .. [1] Y. Choi, M. El-Khamy, J. Lee, "Towards the Limit of Network Quantization", ICLR 2017,
-   arXiv:1612.01543, section 4: clustering weighted by the Hessian's diagonal.
+   arXiv:1612.01543: clustering weighted by the Hessian's diagonal.
 """
 
 import math

@@ -22,7 +22,7 @@ counts. An all-zero block has scale 1.
 
 References
 ----------
-.. [1] F. Li, B. Liu et al., "Ternary Weight Networks", 2016, arXiv:1605.04711, equations 5 and 6.
+.. [1] F. Li, B. Liu et al., "Ternary Weight Networks", 2016, arXiv:1605.04711.
 """
 
 from typing import Any, ClassVar
@@ -100,7 +100,7 @@ def heuristic_ternary(magnitudes: Floats) -> tuple[float, float]:
 
     References
     ----------
-    F. Li et al., arXiv:1605.04711, equation 6.
+    F. Li et al., arXiv:1605.04711.
 
     Examples
     --------

@@ -6,7 +6,9 @@ from .binary import BinaryQuantizer, hard_sigmoid
 from .block_scale import optimal_level_scale
 from .block_scaled import SCALE_RULES, BlockScaledQuantizer, relative_bound, scale_exponent
 from .clipping import EntropyRange, MeanSquaredErrorRange
+from .dropped_bits import DroppedBitsQuantizer, drop_bits
 from .gptq import GPTQ
+from .hashed import HashedQuantizer
 from .learned_levels import LearnedLevels
 from .levels import LevelQuantizer
 from .lloyd_max import LloydMaxQuantizer, normal_levels
@@ -22,6 +24,7 @@ from .observers import (
     global_range,
 )
 from .optimal_levels import OptimalLevelQuantizer
+from .outliers import OutlierQuantizer
 from .ranges import MinMaxRange, PercentileRange, RangeMethod
 from .schemes import (
     SCHEMES,
@@ -46,8 +49,10 @@ __all__ = [
     "AffineQuantizer",
     "BinaryQuantizer",
     "BlockScaledQuantizer",
+    "DroppedBitsQuantizer",
     "EntropyRange",
     "FixedRange",
+    "HashedQuantizer",
     "HistogramObserver",
     "HistogramRange",
     "LearnedLevels",
@@ -59,6 +64,7 @@ __all__ = [
     "MovingAverageObserver",
     "MovingAverageRange",
     "OptimalLevelQuantizer",
+    "OutlierQuantizer",
     "PercentileRange",
     "RangeMethod",
     "RangeObserver",
@@ -68,6 +74,7 @@ __all__ = [
     "affine_bound",
     "affine_parameters",
     "code_range",
+    "drop_bits",
     "format_of",
     "global_range",
     "hard_sigmoid",

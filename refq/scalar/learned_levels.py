@@ -244,7 +244,7 @@ class LearnedLevels(Codec):
         return CodebookEncoding(codes, self.codebook_encoding_, W.shape)
 
     def error_bound(self, W: NDArray[Any], encoding: Encoding) -> NDArray[Any]:
-        """The distance of every number to the nearest stored level, rounded up."""
+        """Return the distance of every number to the nearest stored level, rounded up."""
         x, levels = np.asarray(W).astype(np.float64), self.levels_.astype(np.float64)
         distance = np.abs(x - levels[self._codes(np.asarray(W))].reshape(x.shape))
         return np.nextafter(distance, np.inf)

@@ -26,6 +26,7 @@ References
 """
 
 import math
+from itertools import pairwise
 from statistics import NormalDist
 from typing import Any, ClassVar
 
@@ -140,7 +141,7 @@ def _normal_cells(levels: Floats) -> tuple[Floats, Floats, Floats]:
             (math.erfc(a * root) - math.erfc(b * root)) / 2
             if a >= 0
             else (math.erfc(-b * root) - math.erfc(-a * root)) / 2
-            for a, b in zip(ends[:-1], ends[1:], strict=True)
+            for a, b in pairwise(ends)
         ]
     )
     height = np.concatenate([[0.0], _density(t), [0.0]])

@@ -1,4 +1,4 @@
-"""Observers: what equals a look at everything is proved so, what does not has its counter-example."""
+"""Observers: what equals a look at everything is proved so; the rest has a counter-example."""
 
 from fractions import Fraction
 

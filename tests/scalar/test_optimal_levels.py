@@ -1,7 +1,7 @@
 """Optimal levels: brute force on all small multisets, weights, rivals, storage."""
 
 from fractions import Fraction
-from itertools import combinations, combinations_with_replacement
+from itertools import combinations, combinations_with_replacement, pairwise
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def least(points, weights, n_levels) -> Fraction:
     for k in range(1, min(n_levels, n) + 1):
         for cut in combinations(range(1, n), k - 1):
             ends, total = [0, *cut, n], Fraction(0)
-            for i, j in zip(ends[:-1], ends[1:], strict=True):
+            for i, j in pairwise(ends):
                 H = sum(h for _, h in pairs[i:j])
                 mean = sum(x * h for x, h in pairs[i:j]) / H
                 total += sum(h * (x - mean) ** 2 for x, h in pairs[i:j])

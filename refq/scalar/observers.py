@@ -278,7 +278,9 @@ class HistogramObserver(RangeObserver):
         largest = float(np.max(np.abs(x)))
         if largest:
             self._widen(self._width_for(largest))
-        bins = np.zeros_like(x) if self.width == 0 else np.floor(x / self.width)
+        with np.errstate(under="ignore"):
+            bins = np.zeros_like(x) if self.width == 0 else np.floor(x / self.width)
+        bins[x < 0] = np.minimum(bins[x < 0], -1)  # a quotient that vanishes is still below zero
         places = saturate(bins + self.n_bins, 0, 2 * self.n_bins - 1, np.int64)
         self.counts += np.bincount(places, minlength=2 * self.n_bins)
 

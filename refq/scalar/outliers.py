@@ -12,9 +12,9 @@ outliers' own values.
 Conventions
 -----------
 The mask is learned by `fit`: every magnitude above the (m + 1)-th largest, ``m = floor(fraction *
-size)`` (at most m numbers, fewer if some equal that one), or above `threshold`. The dense method sees zeros in
-their places and must decode them to zero; otherwise it is refused. The mask and the values are
-stored and counted; the mask by the gaps between outliers, a few bits for each.
+size)`` (at most m numbers, fewer if some equal that one), or above `threshold`. The dense method
+sees zeros in their places and must decode them to zero; otherwise it is refused. The mask and the
+values are stored and counted; the mask by the gaps between outliers, a few bits for each.
 
 Nearest to this, in data-aware form, is SpQR [1]_, whose outliers are those of large second-order
 sensitivity.

@@ -1,7 +1,7 @@
 """The best cells on a line against brute force over all partitions, in exact arithmetic."""
 
 from fractions import Fraction
-from itertools import combinations, combinations_with_replacement
+from itertools import combinations, combinations_with_replacement, pairwise
 
 import numpy as np
 import pytest
@@ -22,8 +22,7 @@ def cell_cost(x, w) -> Fraction:
 
 def distortion(x, w, borders) -> Fraction:
     x, w = [Fraction(float(v)) for v in x], [Fraction(float(v)) for v in w]
-    pairs = zip(borders[:-1], borders[1:], strict=True)
-    return sum(cell_cost(x[i:j], w[i:j]) for i, j in pairs)
+    return sum(cell_cost(x[i:j], w[i:j]) for i, j in pairwise(borders))
 
 
 def least_distortion(x, w, k) -> Fraction:

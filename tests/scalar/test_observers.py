@@ -89,6 +89,11 @@ def test_percentiles_are_within_half_a_bin(parts, p, magnitudes):
     assert abs(seen.percentile(p, magnitudes) - exact) <= bound
 
 
+def test_a_negative_number_stays_below_zero_where_the_quotient_vanishes():
+    seen = HistogramObserver(4).update([-5e-324, 8.0])
+    assert seen.counts.tolist() == [0, 0, 0, 1, 0, 0, 1, 0]
+
+
 def test_a_histogram_is_not_the_sample():
     """The bound is all there is: three numbers of one bin have one percentile."""
     x = [0.0, 1.0, 1.5, 8.0]

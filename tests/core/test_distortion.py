@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from refq.core.distortion import (
     cosine_similarity,
+    granular_and_overload,
     max_error,
     mean_squared_error,
     relative_error,

@@ -28,6 +28,10 @@ _NAMES = {
     "SpacedLevelQuantizer LloydMaxQuantizer OptimalLevelQuantizer OutlierQuantizer "
     "DroppedBitsQuantizer HashedQuantizer RangeMethod MinMaxRange PercentileRange HistogramRange "
     "MovingAverageRange FixedRange MeanSquaredErrorRange EntropyRange global_range",
+    "scalar": "AffineQuantizer LevelQuantizer BlockScaledQuantizer GPTQ BinaryQuantizer "
+    "TernaryQuantizer SpacedLevelQuantizer LloydMaxQuantizer OptimalLevelQuantizer "
+    "OutlierQuantizer DroppedBitsQuantizer HashedQuantizer RangeMethod MinMaxRange PercentileRange "
+    "HistogramRange MovingAverageRange FixedRange MeanSquaredErrorRange EntropyRange global_range",
     "vector": "KMeansQuantizer ProductQuantizer",
     "lowrank": "SVDFactorizer",
     "pruning": "MagnitudePruner FilterPruner",

@@ -25,8 +25,11 @@ border of some optimal partition into k cells lies in ::
 
     max(A_(t - (k - k_1)), B_t) <= b_t <= min(A_t, B_(t + k_2 - k))
 
-(exchange the paths where they cross), A and B being those of k_1 and k_2 cells. A layered program
-inside these limits, its rows halved by divide and conquer, finishes.
+(exchange the paths where they cross), A and B being those of k_1 and k_2 cells. At the price
+``(C_(k_1) - C_(k_2)) / (k_2 - k_1)`` both are equally good; if nothing is better there, no C_k
+between lies below the straight line, and the exchange of A and B at one crossing, which has k cells
+[3]_, lies on it. Should that fail by rounding, a layered program inside the limits, its rows halved
+by divide and conquer, finishes.
 
 Conventions
 -----------
@@ -66,7 +69,7 @@ Integers = NDArray[np.int64]
 
 COARSE = 2048  #: the first search sees about so many borders, or eight for every cell; then 64
 MANY = 60  #: passes at most: what is left open then is finished inside limits
-ENOUGH = 5  #: so many passes over all borders before few open cells are finished inside limits
+ENOUGH = 5  #: after so many passes the price is taken at which the two nearest partitions tie
 LIGHT = 2.0**-900  #: a weight below this part of the largest one counts as this
 
 
@@ -415,11 +418,14 @@ class _Search:
             return False
         return self.dear[0] <= self.cheap[0] * (1 + 2.0**-50)
 
-    def open_cells(self) -> int:
-        """Return by how many cells the two differ."""
-        if self.cheap is None or self.dear is None:
-            return 1 << 62
-        return len(self.cheap[1]) - len(self.dear[1])
+    def is_late(self, step: int) -> bool:
+        """Return whether it is time to ask at the price of a tie.
+
+        Every other time only: where C falls by orders of magnitude, that price is near one end.
+        """
+        if self.cheap is None or self.dear is None or step < ENOUGH:
+            return False
+        return step % 2 == 1 or len(self.cheap[1]) - len(self.dear[1]) <= 3
 
 
 def _borders(P: Floats, penalty: float) -> Integers:
@@ -433,19 +439,63 @@ def _borders(P: Floats, penalty: float) -> Integers:
 
 def _search(P: Floats, n_cells: int, penalty: float) -> tuple[float, Integers]:
     """Return a price near to which there are so many cells, and the borders."""
-    found = _Search(n_cells, penalty)
+    found, is_tie = _Search(n_cells, penalty), False
     for step in range(MANY):
         borders = _borders(P, found.penalty)
         if len(borders) - 1 == n_cells:
             return found.penalty, borders
+        if is_tie and _nothing_better(P, found, borders):
+            exchanged = _exchanged(P, found)
+            return found.penalty, _finished(P, found) if exchanged is None else exchanged
         if len(borders) - 1 > n_cells:
             found.cheap = found.penalty, borders
         else:
             found.dear = found.penalty, borders
-        if found.is_closed or (step >= ENOUGH and found.open_cells() <= 3):
+        if found.is_closed:
             break
         found.penalty = found.next_penalty(step)
+        is_tie = found.is_late(step)
+        if is_tie:
+            found.penalty = _common_price(P, found)
     return found.penalty, _finished(P, found)
+
+
+def _path_cost(P: Floats, borders: Integers) -> float:
+    """Return what a partition costs: each cell rounded once, the sum exact."""
+    return math.fsum(_cost(P, borders[:-1], borders[1:]))
+
+
+def _common_price(P: Floats, found: _Search) -> float:
+    """Return the price at which the two nearest partitions are equally good."""
+    if found.cheap is None or found.dear is None:
+        return found.penalty
+    many, few = found.cheap[1], found.dear[1]
+    price = (_path_cost(P, few) - _path_cost(P, many)) / (len(many) - len(few))
+    return max(price, 2.0**-1000)
+
+
+def _nothing_better(P: Floats, found: _Search, borders: Integers) -> bool:
+    """Return whether a path at the common price of two others is no better than they are."""
+    if found.dear is None:
+        return False
+    few = found.dear[1]
+    least = _path_cost(P, few)
+    gain = least - _path_cost(P, borders) - found.penalty * (len(borders) - len(few))
+    return gain <= least * 2.0**-50  # the costs and their difference are rounded
+
+
+def _exchanged(P: Floats, found: _Search) -> Integers | None:
+    """Return the first part of one path and the rest of the other, if it lies on their line."""
+    if found.cheap is None or found.dear is None:
+        return None
+    A, B, k = found.dear[1], found.cheap[1], found.n_cells
+    few, many = len(A) - 1, len(B) - 1
+    # the first cell of A that holds a cell of B whose place leaves k cells
+    i = int(np.argmax(B[many - k + 1 : many - k + few + 1] <= A[1:]))
+    path = np.concatenate([A[: i + 1], B[i + many - k + 1 :]])
+    line = (_path_cost(P, A) * (many - k) + _path_cost(P, B) * (k - few)) / (many - few)
+    slack = line * (4 * k + 8) * 2.0**-53 + float(P[-1, 4]) * k * len(P) * 2.0**-102
+    return path if _path_cost(P, path) <= line + slack else None
 
 
 def _finished(P: Floats, found: _Search) -> Integers:

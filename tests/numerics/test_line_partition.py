@@ -113,6 +113,20 @@ def test_against_the_plain_program(kind, k):
     assert got <= layered(x, k) * (1 + 1e-9) + 140 * k * 2.0**-52 * float(np.sum(x * x))
 
 
+@pytest.mark.parametrize("n", [47, 300] if jit_enabled() else [47])
+def test_evenly_spaced_numbers_have_a_closed_form(n):
+    """Cells of m or m + 1 points, each costing m (m^2 - 1) / 12: most k have no price of their own."""
+    x = np.arange(n) * 1.0
+    for k in range(1, n + 1, 1 if n < 100 else 7):
+        sizes = np.diff(optimal_borders(x, k))
+        got = sum(Fraction(int(m) * (int(m) ** 2 - 1), 12) for m in sizes)
+        m, more = divmod(n, k)
+        want = (k - more) * Fraction(m * (m * m - 1), 12) + more * Fraction(
+            (m + 1) * ((m + 1) ** 2 - 1), 12
+        )
+        assert got == want, k
+
+
 @pytest.mark.skipif(not jit_enabled(), reason="20,000 numbers are too many for the definitions")
 @pytest.mark.parametrize("k", [2, 37, 500])
 def test_the_coarse_search_changes_nothing(k, monkeypatch):

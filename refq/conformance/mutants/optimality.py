@@ -104,7 +104,7 @@ plant_function(
 
 
 def _optimal_subjects() -> list[Any]:
-    return _named("OptimalLevelQuantizer")
+    return named_subjects("OptimalLevelQuantizer")
 
 
 def _equal_masses(x: NDArray[Any], n_cells: int, weights: Any = None) -> NDArray[np.int64]:

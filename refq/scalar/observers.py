@@ -286,7 +286,8 @@ class HistogramObserver(RangeObserver):
 
     def _width_for(self, largest: float) -> float:
         """Return the least power of two w with ``largest < n_bins w``; no subnormal one."""
-        return 2.0 ** max(math.frexp(largest / self.n_bins)[1], -1000)
+        part, exponent = math.frexp(largest)  # a quotient of a subnormal might vanish
+        return 2.0 ** max(exponent + math.frexp(part / self.n_bins)[1], -1000)
 
     def _widen(self, width: float) -> None:
         """Merge bins in pairs until they are so wide."""

@@ -92,6 +92,9 @@ def test_percentiles_are_within_half_a_bin(parts, p, magnitudes):
 def test_a_negative_number_stays_below_zero_where_the_quotient_vanishes():
     seen = HistogramObserver(4).update([-5e-324, 8.0])
     assert seen.counts.tolist() == [0, 0, 0, 1, 0, 0, 1, 0]
+    tiny = HistogramObserver(4).update([-5e-324]).update([1e-310])
+    assert tiny.width == 2.0**-1000
+    assert tiny.counts.tolist() == [0, 0, 0, 1, 1, 0, 0, 0]
 
 
 def test_a_histogram_is_not_the_sample():

@@ -23,7 +23,7 @@ __all__ = ["draws_are_unbiased", "no_scale_is_better"]
 
 Floats = NDArray[np.float64]
 
-DRAWS = 200  #: encodings that are drawn
+DRAWS = 100  #: encodings that are drawn
 
 
 def _is_optimal(subject: MethodSubject) -> bool:
@@ -87,9 +87,9 @@ def _draws(subject: MethodSubject) -> bool:
     applies=_draws,
 )
 def draws_are_unbiased(subject: MethodSubject) -> None:
-    """Draw 200 codes by seed and sum the squared deviations of the means, over their variances.
+    """Draw 100 codes by seed and sum the squared deviations of the means, over their variances.
 
-    For n numbers that sum has the mean n and a variance of about 2 n, at most n (2 + 1 / p) / 200
+    For n numbers that sum has the mean n and a variance of about 2 n, at most n (2 + 1 / p) / 100
     more for probabilities p of the rarer sign; numbers with p below 0.02 are left out, and are
     judged by their mean alone elsewhere. Ten standard deviations are allowed.
     """
@@ -106,7 +106,7 @@ def draws_are_unbiased(subject: MethodSubject) -> None:
     deviation = (total / DRAWS - want)[judged] ** 2
     chi = float(np.sum(deviation / ((alpha**2 - want**2)[judged] / DRAWS)))
     n = int(judged.sum())
-    limit = n + 10 * (n * (2 + 0.25)) ** 0.5
+    limit = n + 10 * (n * (2 + 0.52)) ** 0.5
     if chi > limit:
         raise LawViolation(
             f"{subject!r}, {DRAWS} seeds, {n} numbers",

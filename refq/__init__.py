@@ -20,15 +20,7 @@ _NAMES = {
     "encodings": "Encoding DenseEncoding GeneratedEncoding ScaledEncoding CodebookEncoding "
     "ConcatenatedEncoding SummedEncoding FactoredEncoding MaskedEncoding dense from_codes "
     "entropy_code Method Codec Cast",
-    "scalar": "AffineQuantizer LevelQuantizer BlockScaledQuantizer GPTQ AdaRound RangeMethod "
-    "MinMaxRange PercentileRange MeanSquaredErrorRange EntropyRange",
-    "scalar": "AffineQuantizer LevelQuantizer BlockScaledQuantizer GPTQ RangeMethod MinMaxRange "
-    "PercentileRange MeanSquaredErrorRange EntropyRange",
-    "scalar": "AffineQuantizer LevelQuantizer BlockScaledQuantizer BinaryQuantizer TernaryQuantizer "
-    "SpacedLevelQuantizer LloydMaxQuantizer OptimalLevelQuantizer OutlierQuantizer "
-    "DroppedBitsQuantizer HashedQuantizer RangeMethod MinMaxRange PercentileRange HistogramRange "
-    "MovingAverageRange FixedRange MeanSquaredErrorRange EntropyRange global_range",
-    "scalar": "AffineQuantizer LevelQuantizer BlockScaledQuantizer GPTQ BinaryQuantizer "
+    "scalar": "AffineQuantizer LevelQuantizer BlockScaledQuantizer GPTQ AdaRound BinaryQuantizer "
     "TernaryQuantizer SpacedLevelQuantizer LloydMaxQuantizer OptimalLevelQuantizer "
     "OutlierQuantizer DroppedBitsQuantizer HashedQuantizer RangeMethod MinMaxRange PercentileRange "
     "HistogramRange MovingAverageRange FixedRange MeanSquaredErrorRange EntropyRange global_range",

@@ -42,13 +42,14 @@ References
    arXiv:2504.17263.
 """
 
-from itertools import pairwise, product
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import check_choice, check_float_array, check_integer
 from ..core.errors import RangeError
+from ..formats import additive_power_of_two_levels, power_of_two_levels
 
 __all__ = ["SPACINGS", "ratio_error", "spaced_levels"]
 
@@ -62,9 +63,7 @@ def _additive(magnitude_bits: int) -> list[float]:
             f"bits = {magnitude_bits + 1} with spacing 'additive': two bits choose each term and "
             "one is the sign, so bits must be odd"
         )
-    n = magnitude_bits // 2
-    sets = [[0.0, *(2.0 ** -(i + j * n) for j in range(3))] for i in range(n)]
-    sums = sorted(sum(chosen) for chosen in product(*sets))
+    sums = additive_power_of_two_levels(magnitude_bits // 2, 2, signed=False)
     return [s / sums[-1] for s in sums[1:]]
 
 
@@ -109,7 +108,7 @@ def spaced_levels(spacing: str, bits: int) -> NDArray[np.float64]:
     if spacing == "additive":
         positive = _additive(bits - 1)
     elif spacing == "power_of_two":
-        positive = [2.0**-k for k in range(count)]
+        positive = list(power_of_two_levels(bits)[count + 1 :])
     else:  # an odd power is the root of two times an even one: halves of it are exact
         positive = [2.0 ** -(k // 2) / (1.0, 2.0**0.5)[k % 2] for k in range(count)]
     found = np.array(sorted(positive), np.float64)

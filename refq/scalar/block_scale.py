@@ -83,7 +83,9 @@ def _sweep(x: Floats, levels: Floats) -> Floats:
     zeros = levels[[start[True]] * signs[0].size + [start[False]] * signs[1].size]
     breakpoints = np.concatenate(at)
     order = np.argsort(-breakpoints, kind="stable")
-    A = np.sum(zeros**2) + np.append(0.0, np.cumsum(np.concatenate(square)[order]))
+    # a zero keeps the level nearest to it, whatever the scale
+    still = np.count_nonzero(x == 0) * np.min(levels**2)
+    A = still + np.sum(zeros**2) + np.append(0.0, np.cumsum(np.concatenate(square)[order]))
     B = np.sum(np.concatenate(signs)) + np.append(0.0, np.cumsum(np.concatenate(product)[order]))
     useful = (A > 0) & (B > 0)
     A, B = A[useful], B[useful]

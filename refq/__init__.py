@@ -15,12 +15,15 @@ _NAMES = {
     "core.errors": "RefqError RangeError ShapeError DTypeError AccumulatorOverflow FormatError "
     "LimitError NotFittedError",
     "core.granularity": "Granularity PerTensor PerAxis PerGroup PerBlock PerToken",
-    "core.distortion": "mean_squared_error max_error relative_error sqnr_db cosine_similarity",
+    "core.distortion": "mean_squared_error max_error relative_error sqnr_db cosine_similarity "
+    "granular_and_overload",
     "encodings": "Encoding DenseEncoding GeneratedEncoding ScaledEncoding CodebookEncoding "
     "ConcatenatedEncoding SummedEncoding FactoredEncoding MaskedEncoding dense from_codes "
     "entropy_code Method Codec Cast",
-    "scalar": "AffineQuantizer LevelQuantizer BlockScaledQuantizer GPTQ AdaRound RangeMethod "
-    "MinMaxRange PercentileRange MeanSquaredErrorRange EntropyRange",
+    "scalar": "AffineQuantizer LevelQuantizer BlockScaledQuantizer GPTQ AdaRound BinaryQuantizer "
+    "TernaryQuantizer SpacedLevelQuantizer LloydMaxQuantizer OptimalLevelQuantizer "
+    "OutlierQuantizer DroppedBitsQuantizer HashedQuantizer RangeMethod MinMaxRange PercentileRange "
+    "HistogramRange MovingAverageRange FixedRange MeanSquaredErrorRange EntropyRange global_range",
     "vector": "KMeansQuantizer ProductQuantizer",
     "lowrank": "SVDFactorizer",
     "pruning": "MagnitudePruner FilterPruner",

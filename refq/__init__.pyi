@@ -21,6 +21,7 @@ from . import (
 from .core import semantics as semantics
 from .core.distortion import (
     cosine_similarity as cosine_similarity,
+    granular_and_overload as granular_and_overload,
     max_error as max_error,
     mean_squared_error as mean_squared_error,
     relative_error as relative_error,
@@ -75,13 +76,25 @@ from .scalar import (
     GPTQ as GPTQ,
     AdaRound as AdaRound,
     AffineQuantizer as AffineQuantizer,
+    BinaryQuantizer as BinaryQuantizer,
     BlockScaledQuantizer as BlockScaledQuantizer,
+    DroppedBitsQuantizer as DroppedBitsQuantizer,
     EntropyRange as EntropyRange,
+    FixedRange as FixedRange,
+    HashedQuantizer as HashedQuantizer,
+    HistogramRange as HistogramRange,
     LevelQuantizer as LevelQuantizer,
+    LloydMaxQuantizer as LloydMaxQuantizer,
     MeanSquaredErrorRange as MeanSquaredErrorRange,
     MinMaxRange as MinMaxRange,
+    MovingAverageRange as MovingAverageRange,
+    OptimalLevelQuantizer as OptimalLevelQuantizer,
+    OutlierQuantizer as OutlierQuantizer,
     PercentileRange as PercentileRange,
     RangeMethod as RangeMethod,
+    SpacedLevelQuantizer as SpacedLevelQuantizer,
+    TernaryQuantizer as TernaryQuantizer,
+    global_range as global_range,
 )
 from .vector import (
     KMeansQuantizer as KMeansQuantizer,

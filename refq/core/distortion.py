@@ -18,9 +18,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .checks import check_array, check_finite
-from .errors import ShapeError
+from .errors import RangeError, ShapeError
 
-__all__ = ["cosine_similarity", "max_error", "mean_squared_error", "relative_error", "sqnr_db"]
+__all__ = [
+    "cosine_similarity",
+    "granular_and_overload",
+    "max_error",
+    "mean_squared_error",
+    "relative_error",
+    "sqnr_db",
+]
 
 
 def _pair(x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -66,6 +73,57 @@ def mean_squared_error(x: ArrayLike, y: ArrayLike) -> float:
     a, b = _pair(x, y)
     with np.errstate(over="ignore"):
         return float(np.mean((a - b) ** 2))
+
+
+def granular_and_overload(
+    x: ArrayLike, y: ArrayLike, low: float, high: float
+) -> tuple[float, float]:
+    """Return the mean squared error in two parts: of numbers inside the levels, and beyond them.
+
+    Parameters
+    ----------
+    x, y : array_like
+        Of equal shape, not empty.
+    low, high : float
+        The smallest and the largest level, ``low <= high``.
+
+    Returns
+    -------
+    granular : float
+        From the numbers within [low, high], over *all* numbers: rounding.
+    overload : float
+        From the numbers outside, over all numbers: clipping.
+
+    Raises
+    ------
+    ShapeError
+        If shapes differ or are empty.
+    RangeError
+        If an element is NaN or infinite, or low is above high.
+
+    Notes
+    -----
+    The two add up to `mean_squared_error`, to the rounding of the sums. Of evenly spaced levels the
+    granular part is near ``step^2 / 12`` if the numbers spread evenly over the cells; the page of
+    theorems says when, and when not.
+
+    References
+    ----------
+    R. M. Gray and D. L. Neuhoff, 1998: granular and overload distortion.
+
+    Examples
+    --------
+    >>> granular_and_overload([0.5, 9.0], [0.0, 7.0], -7.0, 7.0)
+    (0.125, 2.0)
+    """
+    a, b = _pair(x, y)
+    if not low <= high:
+        raise RangeError(f"low = {low} and high = {high}: the levels need low <= high")
+    with np.errstate(over="ignore"):
+        squares = (a - b) ** 2
+        outside = (a < low) | (a > high)
+        granular, overload = np.where(outside, 0.0, squares), np.where(outside, squares, 0.0)
+        return float(np.mean(granular)), float(np.mean(overload))
 
 
 def max_error(x: ArrayLike, y: ArrayLike) -> float:

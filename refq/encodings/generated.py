@@ -86,6 +86,14 @@ def _hadamard(seed: int, shape: tuple[int, ...]) -> NDArray[Any]:
     return (1 - 2 * (both & 1).astype(np.int8)).astype(np.int8)
 
 
+def _buckets(bits: int) -> Callable[[int, tuple[int, ...]], NDArray[Any]]:
+    def rule(seed: int, shape: tuple[int, ...]) -> NDArray[Any]:
+        top = split_mix(seed, prod(shape)) >> np.uint64(64 - bits)
+        return top.astype(np.int64).reshape(shape)
+
+    return rule
+
+
 #: name -> function of (seed, shape); values are integers, scaled by whoever uses them
 RULES: dict[str, Callable[[int, tuple[int, ...]], NDArray[Any]]] = {
     "hadamard": _hadamard,
@@ -93,6 +101,7 @@ RULES: dict[str, Callable[[int, tuple[int, ...]], NDArray[Any]]] = {
     "permutation": _permutation,
     "signs": _signs,
     "zeros": _zeros,
+    **{f"buckets{bits}": _buckets(bits) for bits in range(1, 17)},
 }
 
 
@@ -158,8 +167,9 @@ class GeneratedEncoding(Leaf):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """int64 for permutations, int8 for the rest."""
-        return np.dtype(np.int64 if self.rule == "permutation" else np.int8)
+        """int64 for permutations and buckets, int8 for the rest."""
+        index = self.rule == "permutation" or self.rule.startswith("buckets")
+        return np.dtype(np.int64 if index else np.int8)
 
     def combine(self, parts: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         """Return the array that the rule makes."""

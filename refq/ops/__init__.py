@@ -1,6 +1,7 @@
 """What a runtime computes: quantized operators by their ONNX names, exact in integers."""
 
 from .accumulators import accumulator_bound, max_exact_k, max_k
+from .binary_products import bit_products, pack_signs, sign_products, unpack_signs
 from .block_products import block_values, matmul_block_scaled, matmul_nbits, nbits_values
 from .convolution import conv_integer, qlinear_conv
 from .dynamic_quantization import dynamic_quantize_linear
@@ -32,6 +33,7 @@ __all__ = [
     "accumulator_bound",
     "add_integer",
     "average_pool",
+    "bit_products",
     "block_values",
     "clamp",
     "conv_integer",
@@ -52,6 +54,7 @@ __all__ = [
     "multiply_integer",
     "nbits_values",
     "nearest_matmul",
+    "pack_signs",
     "pairs_are_exact",
     "qlinear_add",
     "qlinear_average_pool",
@@ -67,4 +70,6 @@ __all__ = [
     "relu",
     "requantize",
     "requantize_fixed_point",
+    "sign_products",
+    "unpack_signs",
 ]

@@ -65,7 +65,7 @@ def _table(name: str) -> formats.LevelTable:
 
 
 class LevelQuantizer(Method):
-    """The nearest level of a fixed table, times the block's scale.
+    """The nearest level of a table, times the block's scale.
 
     Parameters
     ----------

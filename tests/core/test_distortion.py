@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from refq.core.distortion import (
     cosine_similarity,
+    granular_and_overload,
     max_error,
     mean_squared_error,
     relative_error,
@@ -94,3 +95,23 @@ def test_integers_do_not_wrap(function):
     x, y = np.array([-128, 100], np.int8), np.array([127, 200], np.uint8)
     assert function(x, y) == function(x.astype(float), y.astype(float))
     assert max_error(x, y) == 255.0
+
+
+def test_granular_and_overload_add_up_and_tell_apart():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(5000)
+    for top in (0.5, 1.0, 4.0):  # fifteen levels from -top to top
+        step = top / 7
+        y = step * np.clip(np.rint(x / step), -7, 7)
+        granular, overload = granular_and_overload(x, y, -top, top)
+        # two sums of 5000 squares against one
+        assert abs(granular + overload - mean_squared_error(x, y)) <= 5000 * 2.0**-52
+        inside = np.abs(x) <= top
+        assert granular <= step**2 / 4
+        assert abs(granular - step**2 / 12 * inside.mean()) < 0.1 * step**2 / 12
+        assert (overload == 0) == bool(inside.all())
+    # s^2 / 12 does not hold for numbers on the grid, nor for two points
+    assert granular_and_overload([1.0, 2.0], [1.0, 2.0], 0, 3) == (0.0, 0.0)
+    assert granular_and_overload([0.5, 1.5], [0.0, 2.0], 0, 3) == (0.25, 0.0)
+    with pytest.raises(RangeError, match="low = 1"):
+        granular_and_overload([0.0], [0.0], 1, 0)

@@ -77,6 +77,17 @@ def test_a_rule_stores_nothing_and_survives(rule):
     assert back.decode().dtype == e.dtype
 
 
+def test_buckets_are_top_bits_and_about_even():
+    words = split_mix(9, 1 << 14)
+    for bits in (1, 4, 16):
+        found = GeneratedEncoding(f"buckets{bits}", (1 << 7, 1 << 7), 9).decode()
+        assert found.tolist() == [[int(w) >> (64 - bits) for w in row] for row in
+                                  words.reshape(1 << 7, 1 << 7)]  # fmt: skip
+    counts = np.bincount(GeneratedEncoding("buckets4", (1 << 14,), 9).decode())
+    # a fair draw of 2^14 into 16: standard deviation 31 around 1024
+    assert np.max(np.abs(counts - 1024)) < 6 * 31
+
+
 @pytest.mark.parametrize("shape", [(), (0,), (2, 0)])
 def test_empty_and_zero_dimensional(shape):
     for rule in ("ones", "signs", "zeros"):

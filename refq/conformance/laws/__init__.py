@@ -12,6 +12,7 @@ from . import (
     encodings,
     estimators,
     feedback,
+    few_levels,
     formats,
     gradients,
     kernels,
@@ -19,6 +20,7 @@ from . import (
     methods,
     models,
     optimality,
+    ranges,
     sizes,
 )
 from .edges import layouts_of
@@ -35,6 +37,7 @@ __all__ = [
     "encodings",
     "estimators",
     "feedback",
+    "few_levels",
     "formats",
     "gradients",
     "kernels",
@@ -46,5 +49,6 @@ __all__ = [
     "models",
     "near_tie_probes",
     "optimality",
+    "ranges",
     "sizes",
 ]

@@ -12,6 +12,7 @@ from . import (
     models,
     nouns,
     optimality,
+    ranges,
     sizes,
 )
 from .registry import MUTANTS, Mutant, mutants_of, plant, plant_function, register, survives
@@ -33,6 +34,7 @@ __all__ = [
     "optimality",
     "plant",
     "plant_function",
+    "ranges",
     "register",
     "sizes",
     "survives",

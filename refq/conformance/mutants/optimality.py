@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...lowrank.svd import truncated_svd
-from ...numerics import nearest_codeword, sums_by_code
+from ...numerics import nearest_codeword, optimal_borders, sums_by_code
+from ...scalar.lloyd_max import starting_levels
+from ...scalar.optimal_levels import cell_means
 from ..subjects import MethodSubject, method_examples, plain_array
 from .registry import plant_function
 
@@ -98,4 +100,49 @@ plant_function(
     sums_by_code,
     _next_cell,
     _k_means_subjects,
+)
+
+
+def _optimal_subjects() -> list[Any]:
+    return named_subjects("OptimalLevelQuantizer")
+
+
+def _equal_masses(x: NDArray[Any], n_cells: int, weights: Any = None) -> NDArray[np.int64]:
+    starts = np.searchsorted(x, starting_levels(x, weights, n_cells, "quantile"))
+    return np.unique(np.append(starts, [0, x.size])).astype(np.int64)
+
+
+def _one_cell_less(x: NDArray[Any], n_cells: int, weights: Any = None) -> NDArray[np.int64]:
+    return _honest_borders(x, max(n_cells - 1, 1), weights)
+
+
+def _middles(x: NDArray[Any], w: NDArray[Any], borders: NDArray[np.int64]) -> NDArray[Any]:
+    return (x[borders[:-1]] + x[borders[1:] - 1]) / 2
+
+
+_honest_borders = optimal_borders
+_OPTIMAL = "L3 optimal levels"
+plant_function(
+    "cells of equal mass",
+    _OPTIMAL,
+    "Every level serves as many numbers.",
+    optimal_borders,
+    _equal_masses,
+    _optimal_subjects,
+)
+plant_function(
+    "one cell less",
+    _OPTIMAL,
+    "The search for the price stops one cell short.",
+    optimal_borders,
+    _one_cell_less,
+    _optimal_subjects,
+)
+plant_function(
+    "middle instead of mean",
+    _OPTIMAL,
+    "A level lies half-way between the ends of its cell.",
+    cell_means,
+    _middles,
+    _optimal_subjects,
 )

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...lowrank.svd import truncated_svd
-from ...numerics import nearest_codeword, sums_by_code
+from ...numerics import cell_moments, nearest_codeword
 from ..subjects import MethodSubject, method_examples, plain_array
 from .registry import plant_function
 
@@ -83,19 +83,21 @@ plant_function(
 )
 
 
-_honest_sums = sums_by_code
+_honest_moments = cell_moments
 
 
-def _next_cell(X: ArrayLike, codes: ArrayLike, n_codes: int) -> Any:
-    sums, counts = _honest_sums(X, codes, n_codes)
-    return np.roll(sums, 1, axis=0), counts
+def _next_cell(
+    X: NDArray[Any], codes: NDArray[Any], centers: NDArray[Any], weights: Any = None
+) -> Any:
+    sums, totals, distortions = _honest_moments(X, codes, centers, weights)
+    return np.roll(sums, 1, axis=0), totals, distortions
 
 
 plant_function(
     "sums of the next cell",
     "L3 Lloyd",
     "Sums and counts are off by one cell.",
-    sums_by_code,
+    cell_moments,
     _next_cell,
     _k_means_subjects,
 )

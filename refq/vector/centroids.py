@@ -11,7 +11,8 @@ Lloyd's iteration [1]_: assign every point to its nearest center, move every cen
 mean of its points, repeat. Neither step can raise the distortion.
 
 *Spherical* [2]_: points and centers have length 1, so ``|x - c|^2 = 2 - 2 x.c`` and the nearest
-center is the one of the greatest cosine; the best center of a cell is the direction of its sum.
+center is the one of the greatest cosine; the best center of a cell is the direction of its sum. A
+point of zeros has no direction and weighs nothing.
 
 *Mini-batches* [3]_: each iteration assigns b points drawn with replacement, and moves a center to
 the mean of all points that it has been given so far.
@@ -40,7 +41,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import check_choice, check_integer, check_random_state, check_real
-from ..core.errors import ShapeError
+from ..core.errors import RangeError, ShapeError
 from ..numerics import PointSearch, cell_moments, check_points, check_rows, nearest_codeword
 from .bounds import BoundedSearch
 from .initialization import check_weights, squared_distance_to
@@ -52,6 +53,7 @@ __all__ = [
     "lloyd",
     "lloyd_step",
     "mini_batches",
+    "weights_on_sphere",
 ]
 
 Floats = NDArray[np.float64]
@@ -250,12 +252,10 @@ def lloyd(
     >>> centers.ravel(), codes, distortion, n_iter
     (array([0.5, 5. ]), array([0, 0, 1]), 0.5, 2)
     """
-    points, found = _points(X, spherical), check_points(centers, "centers")
-    found = directions(found) if spherical else found
+    points, found, weights = _checked(X, centers, sample_weight, spherical)
     check_integer(max_iter, "max_iter", 0)
     check_real(tol, "tol", 0)
     check_choice(algorithm, "algorithm", ALGORITHMS)
-    weights = check_weights(sample_weight, len(points))
     search = PointSearch(points) if algorithm == "lloyd" else BoundedSearch(points)
     codes = search.codes(found)
     sums, totals, cells = cell_moments(points, codes, found, weights)
@@ -273,11 +273,50 @@ def lloyd(
     return found, codes, distortion, n_iter
 
 
-def _points(X: ArrayLike, spherical: bool) -> NDArray[Any]:
-    points = check_rows(X)
+def _checked(
+    X: ArrayLike, centers: ArrayLike, sample_weight: ArrayLike | None, spherical: bool
+) -> tuple[NDArray[Any], Floats, Floats | None]:
+    """Return points, centers and weights; for the sphere all of length 1, or without weight."""
+    points, found = check_rows(X), check_points(centers, "centers")
     if len(points) == 0:
         raise ShapeError(f"X has shape {points.shape}: nothing has no centers")
-    return directions(points) if spherical else points
+    weights = check_weights(sample_weight, len(points))
+    if not spherical:
+        return points, found, weights
+    points, found = directions(points), directions(found)
+    found[~found.any(axis=1), 0] = 1.0
+    return points, found, weights_on_sphere(points, weights)
+
+
+def weights_on_sphere(X: NDArray[Any], weights: Floats | None) -> Floats:
+    """Return weights in which rows of zeros, which have no direction, weigh nothing.
+
+    Parameters
+    ----------
+    X : ndarray of float, shape (n, d)
+        Rows.
+    weights : ndarray of float64, shape (n,), or None
+        None weighs every row 1.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        Not all zero.
+
+    Raises
+    ------
+    RangeError
+        If no row has both a direction and a weight.
+
+    Examples
+    --------
+    >>> weights_on_sphere(np.array([[0.0], [2.0]]), None)
+    array([0., 1.])
+    """
+    share = X.any(axis=1) * (1.0 if weights is None else weights)
+    if not share.any():
+        raise RangeError("X has no vector with a direction and a weight: all are zero")
+    return np.asarray(share, np.float64)
 
 
 def mini_batches(
@@ -333,11 +372,9 @@ def mini_batches(
     >>> mini_batches([[0.0], [8.0]], [[1.0], [9.0]], 4, random_state=0).ravel()
     array([0., 8.])
     """
-    points, found = _points(X, spherical), check_points(centers, "centers").copy()
-    found = directions(found) if spherical else found
+    points, found, weights = _checked(X, centers, sample_weight, spherical)
     check_integer(batch_size, "batch_size", 1)
     check_integer(max_iter, "max_iter", 0)
-    weights = check_weights(sample_weight, len(points))
     rng = check_random_state(random_state)
     given, mass = np.zeros_like(found), np.zeros(len(found))
     for _ in range(max_iter):

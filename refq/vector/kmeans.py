@@ -31,7 +31,14 @@ from ..core.errors import RangeError, ShapeError
 from ..encodings import Cast, Method
 from ..encodings.legal import AnyOf, Choice, Legal, Nothing, Of, Real, Seed, Whole
 from ..numerics import check_rows, nearest_codeword
-from .centroids import ALGORITHMS, directions, inertia, lloyd, mini_batches
+from .centroids import (
+    ALGORITHMS,
+    directions,
+    inertia,
+    lloyd,
+    mini_batches,
+    weights_on_sphere,
+)
 from .codec import BookCodec, Books, rows_and_length
 from .initialization import INITIALIZATIONS, check_weights, starting_centers
 
@@ -215,6 +222,7 @@ class KMeansQuantizer(BookCodec):
         weights = check_weights(self._weights, len(X))
         if self.spherical:
             X = directions(X)
+            weights = weights_on_sphere(X, weights)
         centers, self.inertia_, self.n_iter_ = self._best(X, weights)
         self._books = Books.kept(centers[None], self.codebook_method)
         self.codebook_ = self._books.stored[0]

@@ -7,6 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...lowrank.svd import truncated_svd
 from ...numerics import cell_moments, nearest_codeword
+from ...vector.lattices import nearest_d
+from ...vector.optimized_product import procrustes
+from ...vector.residual import residual_of
 from ..subjects import MethodSubject, method_examples, plain_array
 from .registry import plant_function
 
@@ -101,3 +104,52 @@ plant_function(
     _next_cell,
     _k_means_subjects,
 )
+
+
+def _transposed(X: NDArray[Any], Y: NDArray[Any]) -> NDArray[Any]:
+    U, _, Vt = np.linalg.svd(X.T @ Y)
+    return (U @ Vt).T
+
+
+plant_function(
+    "rotation transposed",
+    "L3 Lloyd",
+    "The Procrustes rotation turns the other way.",
+    procrustes,
+    _transposed,
+    lambda: _named("OptimizedProductQuantizer"),
+)
+
+
+def _nothing_taken_off(X: NDArray[Any], codes: NDArray[Any], books: Any) -> NDArray[Any]:
+    return X.astype(np.float64)
+
+
+plant_function(
+    "residual forgotten",
+    "L3 sums",
+    "The second book learns the data again, not what the first left over.",
+    residual_of,
+    _nothing_taken_off,
+    lambda: _named("ResidualQuantizer"),
+)
+
+
+def _plain_rounding(X: NDArray[Any]) -> NDArray[Any]:
+    return np.rint(X) + 0.0
+
+
+def _first_gives_way(X: NDArray[Any]) -> NDArray[Any]:
+    rounded = np.rint(X) + 0.0
+    odd = rounded.sum(axis=1) % 2 != 0
+    rounded[odd, 0] += np.where(X[odd, 0] >= rounded[odd, 0], 1.0, -1.0)
+    return rounded
+
+
+for _name, _said, _found in [
+    ("parity forgotten", "Every coordinate is rounded, and the sum may be odd.", _plain_rounding),
+    ("first coordinate gives way", "Not the largest rounding error is undone.", _first_gives_way),
+]:
+    plant_function(
+        _name, "L3 lattice", _said, nearest_d, _found, lambda: _named("LatticeQuantizer")
+    )

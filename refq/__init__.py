@@ -21,7 +21,8 @@ _NAMES = {
     "entropy_code Method Codec Cast",
     "scalar": "AffineQuantizer LevelQuantizer BlockScaledQuantizer GPTQ AdaRound RangeMethod "
     "MinMaxRange PercentileRange MeanSquaredErrorRange EntropyRange",
-    "vector": "KMeansQuantizer ProductQuantizer",
+    "vector": "KMeansQuantizer ProductQuantizer OptimizedProductQuantizer ResidualQuantizer "
+    "AdditiveQuantizer LatticeQuantizer",
     "lowrank": "SVDFactorizer",
     "pruning": "MagnitudePruner FilterPruner",
     "nn.model_file": "save load",

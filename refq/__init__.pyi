@@ -84,8 +84,12 @@ from .scalar import (
     RangeMethod as RangeMethod,
 )
 from .vector import (
+    AdditiveQuantizer as AdditiveQuantizer,
     KMeansQuantizer as KMeansQuantizer,
+    LatticeQuantizer as LatticeQuantizer,
+    OptimizedProductQuantizer as OptimizedProductQuantizer,
     ProductQuantizer as ProductQuantizer,
+    ResidualQuantizer as ResidualQuantizer,
 )
 
 __version__: str

@@ -394,9 +394,7 @@ class PointSearch:
                 return _nearest_on_a_line(x, book[:, 0])
             return _nearest_in_space(self.points, book, self._screened(book))
 
-    def codes_and_bounds(
-        self, codebook: Floats, rows: Integers
-    ) -> tuple[Integers, Floats]:
+    def codes_and_bounds(self, codebook: Floats, rows: Integers) -> tuple[Integers, Floats]:
         """Return the codes of some points, and how near another codeword can be.
 
         Parameters

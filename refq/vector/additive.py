@@ -14,7 +14,8 @@ Minimize ``sum_i |x_i - sum_m C_m[b_im]|^2`` over books C and codes b [1]_. Two 
 of codes.
 
 *Codes*: iterated conditional modes [2]_: one code after another is set to its best value while the
-others stay, until nothing changes. Neither step can raise the objective.
+others stay, until nothing changes. Local search perturbs the codes at random, searches again, and
+keeps for every vector what is nearer. No step can raise the objective.
 
 Conventions
 -----------
@@ -27,7 +28,7 @@ References
 .. [1] A. Babenko and V. Lempitsky, "Additive Quantization for Extreme Vector Compression", CVPR
    2014, equation 2.
 .. [2] J. Martinez, J. Clement, H. H. Hoos, J. J. Little, "Revisiting Additive Quantization", ECCV
-   2016: local search quantization, where codes are perturbed at random between such searches.
+   2016: local search quantization.
 """
 
 from typing import Any, ClassVar
@@ -38,11 +39,12 @@ from numpy.typing import NDArray
 from ..encodings import Cast, Method
 from ..encodings.legal import Legal, Of, Seed, Whole
 from ..numerics import nearest_codeword
+from .initialization import squared_distance_to
 from .kmeans import MAX_CODEWORDS
 from .residual import ResidualQuantizer
 from .sum_codec import SumCodec, beam_codes, decoded_sum, distortion
 
-__all__ = ["AdditiveQuantizer", "conditional_modes", "least_squares_books"]
+__all__ = ["AdditiveQuantizer", "conditional_modes", "least_squares_books", "local_search"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -90,6 +92,61 @@ def conditional_modes(
         if np.array_equal(codes, before):
             break
     return codes
+
+
+def local_search(
+    X: NDArray[Any],
+    books: list[NDArray[Any]],
+    codes: Integers,
+    n_tries: int,
+    n_sweeps: int,
+    rng: np.random.Generator,
+) -> Integers:
+    """Change a code of every vector at random, search again, and keep what is nearer.
+
+    Parameters
+    ----------
+    X : ndarray of float, shape (n, d)
+        Vectors.
+    books : list of ndarray of float, shape (K, d)
+        The books.
+    codes : ndarray of int64, shape (n, n_books)
+        Where to start.
+    n_tries : int
+        How often.
+    n_sweeps : int
+        The most sweeps of conditional modes, before the first change and after each.
+    rng : numpy.random.Generator
+        For the changes.
+
+    Returns
+    -------
+    ndarray of int64, shape (n, n_books)
+        No farther from X than the given ones, vector by vector (but for float64 rounding).
+
+    Notes
+    -----
+    O(n_tries n_sweeps n K d n_books) time. Tier T1 for a given generator state.
+
+    Examples
+    --------
+    >>> books = [np.array([[0.0], [1.0]]), np.array([[0.9], [0.0]])]
+    >>> rng = np.random.default_rng(0)
+    >>> local_search(np.array([[1.8]]), books, np.array([[0, 1]]), 2, 3, rng)
+    array([[1, 0]])
+    """
+    best = conditional_modes(X, books, codes, n_sweeps)
+    least = squared_distance_to(X, decoded_sum(best, books))
+    rows = np.arange(len(X))
+    for _ in range(n_tries):
+        tried = best.copy()
+        where = rng.integers(len(books), size=len(X))
+        tried[rows, where] = rng.integers(len(books[0]), size=len(X))
+        tried = conditional_modes(X, books, tried, n_sweeps)
+        distances = squared_distance_to(X, decoded_sum(tried, books))
+        nearer = distances < least
+        best[nearer], least[nearer] = tried[nearer], distances[nearer]
+    return best
 
 
 def least_squares_books(X: NDArray[Any], codes: Integers, n_codewords: int) -> list[Floats]:
@@ -149,13 +206,16 @@ class AdditiveQuantizer(SumCodec):
     n_rounds : int
         Times that both steps are taken.
     n_sweeps : int
-        The most sweeps of conditional modes, in a round and in coding.
+        The most sweeps of conditional modes in a search.
+    n_tries : int
+        Random changes of the codes, in a round and in coding.
     beam_width : int
         Of the residual quantizer, and of the search where conditional modes start in coding.
     codebook_method : Method
         How each book, of shape (1, n_codewords, codeword_size), is stored.
     random_state : int, SeedSequence, Generator or None
-        Of the residual quantizer that is the start.
+        Of the residual quantizer that is the start. Changes of codes are drawn from a fixed seed, so
+        that coding is a function of the array.
 
     Attributes
     ----------
@@ -167,8 +227,9 @@ class AdditiveQuantizer(SumCodec):
 
     Notes
     -----
-    ``stored_bits`` as of a residual quantizer. Needs the array only. O(n_rounds (n_sweeps n K M +
-    (M K)^3)) time, n the number of weights. Tier T2.
+    ``stored_bits`` as of a residual quantizer. Needs the array only. Coding takes
+    O(n_tries n_sweeps n K M) time, n the number of weights, and learning n_rounds times that and
+    ``(M K)^3``. Tier T2.
 
     References
     ----------
@@ -189,6 +250,7 @@ class AdditiveQuantizer(SumCodec):
         "codeword_size": Whole(1, 1 << 20),
         "n_rounds": Whole(0),
         "n_sweeps": Whole(1),
+        "n_tries": Whole(0),
         "beam_width": Whole(1, 1 << 12),
         "codebook_method": Of(Method),
         "random_state": Seed(),
@@ -201,6 +263,7 @@ class AdditiveQuantizer(SumCodec):
         codeword_size: int = 1,
         n_rounds: int = 10,
         n_sweeps: int = 4,
+        n_tries: int = 4,
         beam_width: int = 4,
         codebook_method: Method = _DEFAULT_CAST,
         random_state: int | np.random.SeedSequence | np.random.Generator | None = None,
@@ -210,6 +273,7 @@ class AdditiveQuantizer(SumCodec):
         self.codeword_size = codeword_size
         self.n_rounds = n_rounds
         self.n_sweeps = n_sweeps
+        self.n_tries = n_tries
         self.beam_width = beam_width
         self.codebook_method = codebook_method
         self.random_state = random_state
@@ -243,7 +307,7 @@ class AdditiveQuantizer(SumCodec):
         first = distortion(X, codes, books)
         for _ in range(self.n_rounds):
             books = least_squares_books(X, codes, self.n_codewords)
-            codes = conditional_modes(X, books, codes, self.n_sweeps)
+            codes = self._improved(X, books, codes)
         self._keep([np.asarray(b, np.float64) for b in books], self.codebook_method)
         if self._distortion(X) > self._distortion(X, start.codebooks_):
             self._keep([b.astype(np.float64) for b in start.codebooks_], self.codebook_method)
@@ -256,4 +320,8 @@ class AdditiveQuantizer(SumCodec):
 
     def _find(self, X: NDArray[Any], books: list[NDArray[Any]]) -> Integers:
         start = beam_codes(X, books, self.beam_width)
-        return conditional_modes(X, books, start, self.n_sweeps)
+        return self._improved(X, books, start)
+
+    def _improved(self, X: NDArray[Any], books: list[NDArray[Any]], codes: Integers) -> Integers:
+        rng = np.random.default_rng(0)
+        return local_search(X, books, codes, self.n_tries, self.n_sweeps, rng)

@@ -35,7 +35,14 @@ from ..numerics import check_rows, nearest_codeword
 from .initialization import squared_distance_to
 from .tables import check_codes, distance_tables, nearest_coded, symmetric_tables
 
-__all__ = ["BookCodec", "Books", "nearest_codes", "nearest_distances", "reshaped", "rows_and_length"]
+__all__ = [
+    "BookCodec",
+    "Books",
+    "nearest_codes",
+    "nearest_distances",
+    "reshaped",
+    "rows_and_length",
+]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -38,7 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.checks import check_real
-from ..core.errors import RangeError, ShapeError
+from ..core.errors import ShapeError
 from ..core.rounding import saturate
 from ..encodings import Cast, Encoding, Method, ScaledEncoding, dense
 from ..encodings.cast import stored_scale

@@ -200,11 +200,16 @@ class OptimizedProductQuantizer(Codec):
         self.rotation_encoding_, transposed = stored(rotation.T, self.rotation_method)
         self.rotation_ = transposed.T
         self.product_ = ProductQuantizer(self.n_subspaces, self.n_codewords, self.codebook_method)
-        self.product_.codebooks_ = books
+        self.product_.keep(books)
+        self.product_.fitted_shape_ = X.shape
 
-    def _rotated(self, rows: NDArray[Any]) -> Floats:
+    def _learned(self) -> ProductQuantizer:
         if not hasattr(self, "product_"):
             raise NotFittedError(f"{type(self).__name__} is not fitted: call fit(W) first")
+        return self.product_
+
+    def _rotated(self, rows: NDArray[Any]) -> Floats:
+        self._learned()
         if rows.shape[1] != len(self.rotation_):
             raise ShapeError(f"rows have {rows.shape[1]} values; fitted to {len(self.rotation_)}")
         return rows.astype(np.float64) @ self.rotation_.astype(np.float64)
@@ -215,11 +220,11 @@ class OptimizedProductQuantizer(Codec):
 
     def encode_codes(self, X: ArrayLike) -> NDArray[Any]:
         """See `Codec.encode_codes`; nearest for the rotated rows."""
-        return self.product_.encode_codes(self._rotated(check_rows(X)))
+        return self._learned().encode_codes(self._rotated(check_rows(X)))
 
     def decode_codes(self, codes: ArrayLike) -> NDArray[Any]:
         """See `Codec.decode_codes`."""
-        rotated = self.product_.decode_codes(codes).astype(np.float64)
+        rotated = self._learned().decode_codes(codes).astype(np.float64)
         return (rotated @ self.rotation_.T.astype(np.float64)).astype(np.float32)
 
     def distance_table(self, queries: ArrayLike) -> Floats:
@@ -235,7 +240,7 @@ class OptimizedProductQuantizer(Codec):
         ndarray of float64, shape (n, n_subspaces, n_codewords)
             See `ProductQuantizer.distance_table`: a rotation keeps distances, as far as it is one.
         """
-        return self.product_.distance_table(self._rotated(check_rows(queries)))
+        return self._learned().distance_table(self._rotated(check_rows(queries)))
 
     def search(self, queries: ArrayLike, codes: ArrayLike, k: int = 1) -> tuple[Floats, Integers]:
         """Return the k coded vectors that are nearest to each query.

@@ -215,10 +215,18 @@ class ProductQuantizer(BookCodec):
             runs.append(lloyd(X, start, self.max_iter))
         self.inertia_ = np.array([run[2] for run in runs])
         self.n_iter_ = np.array([run[3] for run in runs])
-        self._keep([run[0] for run in runs], held=False)
+        self.keep([run[0] for run in runs])
 
-    def _keep(self, books: list[NDArray[Any]], held: bool) -> None:
-        """Store the books, those of one width in one stack."""
+    def keep(self, books: list[NDArray[Any]], held: bool = False) -> None:
+        """Store learned books, those of one width in one stack.
+
+        Parameters
+        ----------
+        books : list of ndarray of float, shape (n_codewords, width)
+            One for each sub-space.
+        held : bool
+            Whether data are coded against the books as they are; else against the stored.
+        """
         stacks, start = [], 0
         for m in range(1, len(books) + 1):
             if m == len(books) or books[m].shape != books[start].shape:
@@ -248,7 +256,7 @@ class ProductQuantizer(BookCodec):
             raise ShapeError(f"codebooks_ has {shapes[0][0]} codewords; allowed 1..{MAX_CODEWORDS}")
         kinds = {np.asarray(b).dtype for b in books}
         kind = np.float32 if kinds == {np.dtype(np.float32)} else np.float64
-        self._keep([b.astype(kind) for b in given], held=True)
+        self.keep([b.astype(kind) for b in given], held=True)
         self.fitted_shape_ = (shapes[0][0], sum(width for _, width in shapes))
 
     @property

@@ -48,9 +48,7 @@ Integers = NDArray[np.int64]
 _DEFAULT_CAST = Cast("float16")
 
 
-def residual_of(
-    X: NDArray[Any], codes: Integers, books: list[NDArray[Any]]
-) -> NDArray[np.float64]:
+def residual_of(X: NDArray[Any], codes: Integers, books: list[NDArray[Any]]) -> NDArray[np.float64]:
     """Return what the books so far leave over.
 
     Parameters

@@ -18,7 +18,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.errors import NotFittedError, RangeError, ShapeError
-from ..encodings import CodebookEncoding, Codec, Encoding, Method, SummedEncoding, from_codes, stored
+from ..encodings import (
+    CodebookEncoding,
+    Codec,
+    Encoding,
+    Method,
+    SummedEncoding,
+    from_codes,
+    stored,
+)
 from ..numerics import check_rows, nearest_codeword, squared_distances
 from .codec import rows_and_length
 from .initialization import squared_distance_to

@@ -14,8 +14,7 @@ from refq.conformance.strategies import edges_of, strategy_of
 from refq.conformance.strategies.numerics import near_midpoints
 from refq.core.errors import DTypeError, RangeError, ShapeError
 from refq.core.twins import registry
-from refq.numerics import PointSearch, nearest, nearest_codeword, screening, squared_distances
-from refq.numerics.screening import Screen
+from refq.numerics import nearest, nearest_codeword, squared_distances
 
 
 def oracle(X, codebook):

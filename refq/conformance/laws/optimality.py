@@ -10,7 +10,7 @@ References
 """
 
 from fractions import Fraction
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 from typing import Any, cast
 
 import numpy as np
@@ -203,7 +203,7 @@ def sums_descend(subject: MethodSubject) -> None:
     recorded = np.asarray(vars(subject.fitted)["distortions_"])
     W = subject.W.astype(np.float64)
     tiny = W.size * (2.0**-40 * float(np.abs(W).max(initial=0.0))) ** 2
-    for before, now in zip(recorded[:-1], recorded[1:], strict=True):
+    for before, now in pairwise(recorded):
         if not now <= before * (1 + 2.0**-40) + tiny:
             raise LawViolation(repr(subject), f"at most {before}, as before", f"{now}")
     terms = [part.decode().astype(np.float64) for part in subject.encoding.parts().values()]

@@ -132,9 +132,7 @@ def _scored_rows(draw: DrawFn) -> Arguments:
     n, K = draw(st.integers(0, 4)), draw(st.integers(1, 20))
     values = st.sampled_from([0.0, -0.0, 1.0, -1.0, 1e-45, -1e-45, 3e38, -3e38, 1 + 2.0**-23, 0.5])
     scores = draw(st.lists(values, min_size=n * K, max_size=n * K))
-    margins = draw(
-        st.lists(st.sampled_from([0.0, 2.0**-23, 1.0, np.inf]), min_size=n, max_size=n)
-    )
+    margins = draw(st.lists(st.sampled_from([0.0, 2.0**-23, 1.0, np.inf]), min_size=n, max_size=n))
     return np.array(scores, np.float32).reshape(n, K), np.array(margins, np.float32)
 
 

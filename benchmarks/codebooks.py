@@ -22,6 +22,8 @@ Run = Callable[[], object]
 
 
 class Row(NamedTuple):
+    """What one comparison measured."""
+
     what: str
     peer: str
     refq_seconds: float
@@ -30,6 +32,7 @@ class Row(NamedTuple):
     better: str  # how the results compare
 
     def shown(self) -> str:
+        """Return one line of the table."""
         ratio = self.refq_seconds / self.peer_seconds
         verdict = "met" if ratio <= self.target else "MISSED"
         return (

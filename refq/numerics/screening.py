@@ -272,10 +272,10 @@ def shared_among_threads(run: Callable[[int, int], None], n: int, worth_it: bool
         return
     n_threads = thread_count()
     ends = [n * t // n_threads for t in range(n_threads + 1)]
-    with _blas_threads().limit(limits=1, user_api="blas"):
-        with ThreadPoolExecutor(n_threads) as pool:
-            for future in [pool.submit(run, *share) for share in pairwise(ends)]:
-                future.result()
+    one = _blas_threads().limit(limits=1, user_api="blas")
+    with one, ThreadPoolExecutor(n_threads) as pool:
+        for future in [pool.submit(run, *share) for share in pairwise(ends)]:
+            future.result()
 
 
 class Screen:

@@ -214,8 +214,8 @@ class AdditiveQuantizer(SumCodec):
     codebook_method : Method
         How each book, of shape (1, n_codewords, codeword_size), is stored.
     random_state : int, SeedSequence, Generator or None
-        Of the residual quantizer that is the start. Changes of codes are drawn from a fixed seed, so
-        that coding is a function of the array.
+        Of the residual quantizer that is the start. Changes of codes are drawn from a fixed seed:
+        coding is a function of the array.
 
     Attributes
     ----------

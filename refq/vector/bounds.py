@@ -9,8 +9,8 @@ Equation
 --------
 Keep for every point an upper bound u on the distance to its center and a lower bound l on the
 distance to every other. When the centers move by ``delta_k``, the bounds become
-``u + delta_code`` and ``l - max_k delta_k``, by the triangle inequality. While ``u < l``, or while u
-is less than half the distance from the point's center to the nearest other one, the code stands
+``u + delta_code`` and ``l - max_k delta_k``, by the triangle inequality. While ``u < l``, or while
+u is less than half the distance from the point's center to the nearest other one, the code stands
 [1]_.
 
 Conventions

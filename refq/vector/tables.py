@@ -268,15 +268,15 @@ def integer_sums_kernel(
 def _rounded_down(tables: Floats) -> tuple[NDArray[np.int32], Integers]:
     """Return integer tables, and how many units their sums may be off, for each query.
 
-    Each position's least entry is taken off. An entry loses less than one unit by the floor, and
-    float64 sums, which decide in the end, err by ``(n_positions + 2) 2^-53`` of the largest sum; two
-    sums are compared.
+    Each position's least entry is taken off. An entry loses less than one unit by the floor.
+    float64 sums, which decide in the end, err by ``(n_positions + 2) 2^-53`` of the largest sum,
+    and two of them are compared.
     """
     n_positions = tables.shape[1]
     spans = tables - tables.min(axis=2, keepdims=True)
     span = spans.max(axis=2).sum(axis=1)
-    scale = (_LARGEST_SUM - n_positions) / np.where(span > 0, span, 1.0)
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
+        scale = (_LARGEST_SUM - n_positions) / np.where(span > 0, span, 1.0)
         whole = np.floor(spans * scale[:, None, None])
         error = tables.max(axis=2).sum(axis=1) * scale * ((n_positions + 4) * 2.0**-51)
     coarse = ~np.isfinite(scale) | (span == 0)

@@ -1,4 +1,4 @@
-"""What the float32 screen proves is true, also beside midpoints, far from zero, and out of range."""
+"""What the float32 screen proves is true: beside midpoints, far from zero, out of range."""
 
 from fractions import Fraction
 

@@ -99,7 +99,7 @@ def method_promises(subject: MethodSubject) -> None:
 
 
 def _side_by_side(encoding: Encoding) -> list[Encoding]:
-    """Return the pieces of what lies side by side, by width or with a final reshape; else itself."""
+    """Return the pieces of what lies side by side, reshaped or not; else the encoding itself."""
     if isinstance(encoding, FactoredEncoding) and len(encoding.factors) == 1:
         return _side_by_side(encoding.factors[0])
     if isinstance(encoding, ConcatenatedEncoding):

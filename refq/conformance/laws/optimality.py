@@ -189,7 +189,7 @@ def _records_descent(subject: MethodSubject) -> bool:
         "Every further stage of a sum of codewords leaves no more distortion, and the last one "
         "leaves what it says."
     ),
-    source="the argument in `refq.vector.residual`: around its mean a cell has the least distortion",
+    source="`refq.vector.residual`: around its mean a cell has the least distortion",
     applies_to="method",
     applies=_records_descent,
 )

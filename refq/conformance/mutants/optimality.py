@@ -117,7 +117,7 @@ plant_function(
     "The Procrustes rotation turns the other way.",
     procrustes,
     _transposed,
-    lambda: _named("OptimizedProductQuantizer"),
+    lambda: named_subjects("OptimizedProductQuantizer"),
 )
 
 
@@ -131,7 +131,7 @@ plant_function(
     "The second book learns the data again, not what the first left over.",
     residual_of,
     _nothing_taken_off,
-    lambda: _named("ResidualQuantizer"),
+    lambda: named_subjects("ResidualQuantizer"),
 )
 
 
@@ -151,5 +151,5 @@ for _name, _said, _found in [
     ("first coordinate gives way", "Not the largest rounding error is undone.", _first_gives_way),
 ]:
     plant_function(
-        _name, "L3 lattice", _said, nearest_d, _found, lambda: _named("LatticeQuantizer")
+        _name, "L3 lattice", _said, nearest_d, _found, lambda: named_subjects("LatticeQuantizer")
     )

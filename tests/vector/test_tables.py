@@ -25,7 +25,10 @@ def near_equal_tables(draw):
     entries = draw(
         st.lists(st.integers(0, 5), min_size=n_queries * P * K, max_size=n_queries * P * K)
     )
-    t = base + step * np.array(entries, np.float64).reshape(n_queries, P, K)
+    fine = draw(st.sampled_from([0.0, 2.0**-20, 2.0**-40])) * step  # below a unit of the integers
+    parts = np.array(entries, np.float64).reshape(n_queries, P, K)
+    t = base + step * parts + fine * np.sin(997 * (np.arange(parts.size) + 1)).reshape(parts.shape)
+    t = np.abs(t)
     codes = draw(st.lists(st.integers(0, K - 1), min_size=n * P, max_size=n * P))
     return t, np.array(codes, np.uint8).reshape(n, P), draw(st.integers(1, n))
 

@@ -30,6 +30,7 @@ from ..core.errors import RangeError, ShapeError
 from ..core.rounding import saturate
 from ..core.twins import kernel, subroutine
 from ..numerics import squared_distances
+from ..numerics.screening import shared_among_threads
 
 __all__ = [
     "check_codes",
@@ -44,7 +45,9 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _LARGEST_SUM = 1 << 30  #: of integer tables: sums stay in int32
-_SUMS = 1 << 21  #: integer sums held at once
+_SUMS = 1 << 20  #: integer sums held at once by a thread
+_TILE = 2048  #: vectors whose codes are gone through for all queries before the next ones
+_WORTH_THREADS = 1 << 22  #: look-ups from which on threads pay
 
 
 def check_codes(codes: ArrayLike, n_positions: int | None, n_codewords: int) -> NDArray[Any]:
@@ -245,22 +248,26 @@ def _sift(heap: NDArray[np.int32], value: np.int32) -> None:
 def integer_sums_kernel(
     tables: NDArray[np.int32], codes: NDArray[Any], k: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return what `integer_sums` does; a heap holds the k least sums."""
+    """Return what `integer_sums` does, by tiles of codes; a heap holds the k least sums."""
     n_queries, n_positions, _ = tables.shape
     n = codes.shape[0]
-    sums = np.empty((n_queries, n), np.int32)
+    sums = np.zeros((n_queries, n), np.int32)
     limits = np.empty(n_queries, np.int32)
+    for start in range(0, n, _TILE):
+        stop = min(start + _TILE, n)
+        columns = np.ascontiguousarray(codes[start:stop].T)
+        for q in range(n_queries):
+            row = sums[q, start:stop]
+            for p in range(n_positions):
+                table, column = tables[q, p], columns[p]
+                for i in range(stop - start):
+                    row[i] += table[column[i]]
     heap = np.empty(k, np.int32)
     for q in range(n_queries):
-        table = tables[q]
         heap[:] = np.int32(2147483647)
         for i in range(n):
-            total = np.int32(0)
-            for p in range(n_positions):
-                total += table[p, codes[i, p]]
-            sums[q, i] = total
-            if total < heap[0]:
-                _sift(heap, total)
+            if sums[q, i] < heap[0]:
+                _sift(heap, sums[q, i])
         limits[q] = heap[0]
     return sums, limits
 
@@ -314,7 +321,7 @@ def nearest_coded(tables: ArrayLike, codes: ArrayLike, k: int) -> tuple[Floats, 
 
     Notes
     -----
-    O(n_queries n n_positions) time. Tier T1.
+    O(n_queries n n_positions) time, shared among threads. Tier T1.
 
     Examples
     --------
@@ -329,15 +336,20 @@ def nearest_coded(tables: ArrayLike, codes: ArrayLike, k: int) -> tuple[Floats, 
     where = np.ascontiguousarray(where)
     distances, indices = np.empty((len(t), k)), np.empty((len(t), k), np.int64)
     step = max(1, _SUMS // len(where))
-    for start in range(0, len(t), step):
-        part = t[start : start + step]
-        whole, units = _rounded_down(part)
-        sums, limits = integer_sums_kernel(whole, where, k)
-        for q in range(len(part)):
-            near = np.flatnonzero(sums[q] <= limits[q] + units[q])
-            found = sum_of_entries(part[q : q + 1], where[near])[0]
-            order = np.argsort(found, kind="stable")[:k]
-            distances[start + q], indices[start + q] = found[order], near[order]
+
+    def search(first: int, last: int) -> None:
+        for start in range(first, last, step):
+            part = t[start : min(start + step, last)]
+            whole, units = _rounded_down(part)
+            sums, limits = integer_sums_kernel(whole, where, k)
+            for q in range(len(part)):
+                limit = np.int32(min(int(limits[q]) + int(units[q]), 2**31 - 1))
+                near = np.flatnonzero(sums[q] <= limit)
+                found = sum_of_entries(part[q : q + 1], where[near])[0]
+                order = np.argsort(found, kind="stable")[:k]
+                distances[start + q], indices[start + q] = found[order], near[order]
+
+    shared_among_threads(search, len(t), t.shape[0] * where.size >= _WORTH_THREADS)
     return distances, indices
 
 

@@ -1,120 +1,264 @@
-"""Codebook methods beside their peers: same data, same dtype, same or better result, one process.
+"""Codebook methods beside their peers: same data, same dtype, same or better result, one run.
 
-Run ``python benchmarks/codebooks.py [part ...]``. Sides take turns, the least of several times
-counts. Distortions are compared in float64, computed the same way for both sides. A part whose
-peer is not installed is left out, and says so.
+Run ``python benchmarks/codebooks.py`` with kmeans1d, scikit-learn, faiss, nanopq and dahuffman
+installed; a row whose peer is missing says so. Every side has two threads. Sides take turns and the
+best time of each counts, so that a busy moment of the machine meets them all. The last part fits
+the exponent with which time grows over three sizes, and prints what the docstring says beside it.
 """
 
 import argparse
+import importlib.util
 import math
 import sys
 import time
+import warnings
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from refq import codings
 from refq.core.twins import jit_enabled
+from refq.encodings import Cast
 from refq.scalar import OptimalLevelQuantizer
+from refq.vector import KMeansQuantizer, ProductQuantizer, lloyd, nearest_coded
 
-Side = Callable[[], object]
+Run = Callable[[], object]
 
 
-def seconds(run: Side) -> float:
+class Row(NamedTuple):
+    """What one comparison measured."""
+
+    what: str
+    peer: str
+    refq_seconds: float
+    peer_seconds: float
+    target: float  # the largest ratio of refq's time to the peer's
+    better: str  # how the results compare
+
+    def shown(self) -> str:
+        """Return one line of the table."""
+        ratio = self.refq_seconds / self.peer_seconds
+        verdict = "met" if ratio <= self.target else "MISSED"
+        return (
+            f"{self.what:<34} {self.peer:<13} {1e3 * self.refq_seconds:>9.1f} "
+            f"{1e3 * self.peer_seconds:>9.1f} {ratio:>7.3f} {self.target:>7.3f} {verdict:<6} "
+            f"{self.better}"
+        )
+
+
+def seconds(run: Run) -> float:
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
 
 
-def take_turns(sides: dict[str, Side], rounds: dict[str, int]) -> dict[str, float]:
-    """Return the least time of each side; sides take turns as long as they have rounds left."""
-    times = dict.fromkeys(sides, math.inf)
-    for i in range(max(rounds.values())):
-        for name, run in sides.items():
-            if i < rounds[name]:
-                times[name] = min(times[name], seconds(run))
-    return times
+def in_turn(runs: list[Run], rounds: int) -> list[float]:
+    """Return each side's best time; the first round compiles and does not count."""
+    times = [[seconds(run) for run in runs] for _ in range(rounds + 1)]
+    return [min(column) for column in zip(*times[1:], strict=True)]
 
 
-def exponent(sizes: list[int], times: list[float]) -> float:
-    """Return e of the fit ``time ~ size^e``: the slope of least squares in logarithms."""
-    x, y = np.log(sizes), np.log(times)
-    return float(np.polyfit(x, y, 1)[0])
+def missing(*peers: str) -> bool:
+    return any(importlib.util.find_spec(p) is None for p in peers)
 
 
-# Optimal levels ------------------------------------------------------------------------------
+def data(n: int = 100_000, d: int = 64, seed: int = 0) -> np.ndarray[Any, np.dtype[np.float32]]:
+    return np.random.default_rng(seed).standard_normal((n, d), dtype=np.float32)
 
 
-def distortion_of_centers(x: np.ndarray, centers: np.ndarray) -> float:
-    """Return the sum of squared distances to the nearest center: the same way for both sides."""
-    centers = np.sort(np.asarray(centers, np.float64))
-    which = np.searchsorted((centers[:-1] + centers[1:]) / 2, x)
-    return math.fsum((x - centers[which]) ** 2)
+# Rows: each returns what it measured ------------------------------------------------------
 
 
-def refq_levels(x: np.ndarray, k: int) -> np.ndarray:
-    """Fit and encode, as kmeans1d.cluster does both; levels before storage are compared."""
-    from refq.encodings import Cast
+def k_means(rounds: int) -> list[Row]:
+    """100,000 x 64 float32, 256 codewords, 20 iterations from the same start."""
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
 
-    q = OptimalLevelQuantizer(k, codebook_method=Cast("float64")).fit(x)
-    q.encode(x)
-    return q.levels_
+    X = data()
+    init = X[:256].copy()
+    ours = KMeansQuantizer(256, 64, init=init, max_iter=20)
+    theirs = KMeans(256, init=init, n_init=1, max_iter=20, tol=0.0)
+    warnings.simplefilter("ignore", category=ConvergenceWarning)  # 20 iterations are meant
+    times = in_turn([lambda: ours.fit(X), lambda: theirs.fit(X)], rounds)
+    # inertia in float64 for both: scikit-learn sums its own in float32, and its rounding sends the
+    # iteration another way after some steps; its float64 run shows where the iteration goes
+    exact = lloyd(X, theirs.cluster_centers_.astype(np.float64), max_iter=0)[2]
+    wide = KMeans(256, init=init.astype(np.float64), n_init=1, max_iter=20, tol=0.0)
+    wide.fit(X.astype(np.float64))
+    same = (
+        f"distortion {ours.inertia_ / exact:.7f} of the peer's, "
+        f"{ours.inertia_ / wide.inertia_:.12f} of its float64 run's"
+    )
+    return [Row("k-means, 20 iterations", "scikit-learn", times[0], times[1], 1.3, same)]
 
 
-def optimal_levels(quick: bool) -> None:
-    try:
-        import kmeans1d
-    except ImportError:
-        print("optimal levels: kmeans1d is not installed")
-        return
-    n = 20_000 if quick else 200_000
+def trained_product(X: np.ndarray[Any, Any]) -> Any:
+    import faiss
+
+    faiss.omp_set_num_threads(2)
+    peer = faiss.ProductQuantizer(X.shape[1], 8, 8)
+    peer.train(X[:20_000])
+    return peer
+
+
+def product_codes(rounds: int) -> list[Row]:
+    """100,000 x 64 float32, 8 sub-spaces, 256 codewords each: codes against one codebook."""
+    import faiss
+    import nanopq
+
+    X = data()
+    peer = trained_product(X)
+    books = faiss.vector_to_array(peer.centroids).reshape(8, 256, 8)
+    ours = ProductQuantizer(8)
+    ours.codebooks_ = books
+    other = nanopq.PQ(8, 256, verbose=False)
+    other.Ds, other.codewords = 8, books
+    runs = [lambda: ours.encode_codes(X), lambda: peer.compute_codes(X), lambda: other.encode(X)]
+    times = in_turn(runs, rounds)
+    codes = ours.encode_codes(X)
+    same = [f"{np.mean(codes == c):.6f} of the codes" for c in (runs[1](), runs[2]())]
+    return [
+        Row("PQ encode", "faiss", times[0], times[1], 2.0, same[0]),
+        Row("PQ encode", "nanopq", times[0], times[2], 0.25, same[1]),
+    ]
+
+
+def table_search(rounds: int) -> list[Row]:
+    """64 queries over 100,000 codes of 8 bytes, the ten nearest."""
+    import faiss
+
+    X, queries = data(), data(64, seed=1)
+    peer = trained_product(X)
+    index = faiss.IndexPQ(64, 8, 8)
+    index.pq, index.is_trained = peer, True
+    index.add(X)
+    ours = ProductQuantizer(8)
+    ours.codebooks_ = faiss.vector_to_array(peer.centroids).reshape(8, 256, 8)
+    codes = peer.compute_codes(X)
+    times = in_turn(
+        [lambda: ours.search(queries, codes, 10), lambda: index.search(queries, 10)], rounds
+    )
+    found, theirs = ours.search(queries, codes, 10)[0], index.search(queries, 10)[0]
+    worst = float(np.max(found / theirs))
+    return [Row("ADC search, 64 queries", "faiss", times[0], times[1], 1.5,
+                f"distances at most {worst:.7f} of the peer's")]  # fmt: skip
+
+
+def levels_of(x: np.ndarray[Any, Any], k: int) -> np.ndarray[Any, Any]:
+    """Fit and encode, as kmeans1d.cluster does both; the levels before they are stored."""
+    method = OptimalLevelQuantizer(k, codebook_method=Cast("float64")).fit(x)
+    method.encode(x)
+    return method.levels_
+
+
+def distortion(x: np.ndarray[Any, Any], levels: Any) -> float:
+    """Return the sum of squared distances to the nearest level: the same way for both sides."""
+    levels = np.sort(np.asarray(levels, np.float64))
+    return math.fsum((x - levels[np.searchsorted((levels[:-1] + levels[1:]) / 2, x)]) ** 2)
+
+
+def optimal_levels(rounds: int) -> list[Row]:
+    """200,000 float64 numbers, the best 16 and 256 levels."""
+    import kmeans1d
+
+    x = np.random.default_rng(0).standard_normal(200_000)
+    rows = []
+    for k, target in ((16, 1 / 4), (256, 1 / 20)):
+        runs: list[Run] = [lambda k=k: levels_of(x, k), lambda k=k: kmeans1d.cluster(x, k)]
+        times = in_turn(runs, min(rounds, 2))
+        ours, theirs = distortion(x, levels_of(x, k)), distortion(x, kmeans1d.cluster(x, k)[1])
+        said = f"distortion {ours / theirs:.15f} of the peer's"
+        rows.append(Row(f"optimal levels, k = {k}", "kmeans1d", *times, target, said))
+    return rows
+
+
+def huffman_decode(rounds: int) -> list[Row]:
+    """200,000 codes of 4 bits, skewed as after k-means of normal weights."""
+    from dahuffman import HuffmanCodec
+
+    rng = np.random.default_rng(0)
+    codes = np.clip(np.rint(rng.standard_normal(200_000) * 2 + 8), 0, 15).astype(np.uint8)
+    coding, peer = codings.get("huffman"), HuffmanCodec.from_data(codes.tolist())
+    buffer, theirs = coding.write(codes, 4)[0], peer.encode(codes.tolist())
+    if peer.decode(theirs) != coding.read(buffer, codes.size, 4).tolist():
+        raise SystemExit("Huffman: the codes differ")
+    times = in_turn(
+        [lambda: coding.read(buffer, codes.size, 4), lambda: peer.decode(theirs)], min(rounds, 3)
+    )
+    said = f"{len(buffer)} bytes with the table, {len(theirs)} without"
+    return [Row("Huffman decode", "dahuffman", *times, 1 / 20, said)]
+
+
+#: name -> (the row's function, the peers it needs)
+ROWS: dict[str, tuple[Callable[[int], list[Row]], tuple[str, ...]]] = {
+    "k-means": (k_means, ("sklearn",)),
+    "product-codes": (product_codes, ("faiss", "nanopq")),
+    "table-search": (table_search, ("faiss",)),
+    "optimal-levels": (optimal_levels, ("kmeans1d",)),
+    "huffman": (huffman_decode, ("dahuffman",)),
+}
+
+
+# Growth: name -> (what the docstring says, sizes, what is run at a size) --------------------
+
+
+def k_means_at(n: int) -> Run:
+    X = data(n, 16)
+    start = X[:64].astype(np.float64)
+    return lambda: lloyd(X, start, max_iter=5)
+
+
+def search_at(n: int) -> Run:
+    rng = np.random.default_rng(0)
+    tables = rng.random((16, 8, 256))
+    codes = rng.integers(0, 256, (n, 8)).astype(np.uint8)
+    return lambda: nearest_coded(tables, codes, 10)
+
+
+def levels_at(n: int) -> Run:
     x = np.random.default_rng(0).standard_normal(n)
-    print(f"optimal levels of {n} float64 values (refq: fit and encode; kmeans1d: cluster)")
-    print(f"{'k':>6} {'kmeans1d':>12} {'refq':>10} {'ratio':>8} {'wanted':>7}  distortions")
-    for k, wanted, rounds in ((16, 4, 3), (256, 20, 1)):
-        refq_levels(x, k)  # compiles
-        theirs = kmeans1d.cluster(x, k).centroids
-        t = take_turns(
-            {"kmeans1d": lambda k=k: kmeans1d.cluster(x, k), "refq": lambda k=k: refq_levels(x, k)},
-            {"kmeans1d": rounds, "refq": 5},
-        )
-        a, b = distortion_of_centers(x, refq_levels(x, k)), distortion_of_centers(x, theirs)
-        ratio = t["kmeans1d"] / t["refq"]
-        verdict = "no larger" if a <= b else f"LARGER by {a / b - 1:.1e}"
-        print(f"{k:>6} {1e3 * t['kmeans1d']:>9.1f} ms {1e3 * t['refq']:>7.1f} ms {ratio:>7.1f}x"
-              f" {wanted:>6}x  {a!r} and {b!r}: {verdict}")  # fmt: skip
-    growth("optimal levels, k = 256", lambda n: (lambda x=x[:n]: refq_levels(x, 256)),
-           [n // 4, n // 2, n])  # fmt: skip
+    return lambda: levels_of(x, 256)
 
 
-def growth(title: str, make: Callable[[int], Side], sizes: list[int]) -> None:
-    """Print the exponent with which time grows, fitted over three sizes."""
-    times = []
-    for n in sizes:
-        run = make(n)
-        run()
-        times.append(min(seconds(run) for _ in range(5)))
-    shown = ", ".join(f"{n}: {1e3 * t:.1f} ms" for n, t in zip(sizes, times, strict=True))
-    print(f"{title}: time ~ n^{exponent(sizes, times):.2f}  ({shown})")
+GROWTH: dict[str, tuple[float, list[int], Callable[[int], Run]]] = {
+    "Lloyd, in points": (1.0, [25_000, 100_000, 400_000], k_means_at),
+    "optimal levels, in numbers": (1.0, [50_000, 100_000, 200_000], levels_at),
+    "ADC search, in coded vectors": (1.0, [50_000, 200_000, 800_000], search_at),
+}
 
 
-PARTS: dict[str, Callable[[bool], None]] = {"optimal_levels": optimal_levels}
+def exponent(sizes: list[int], make: Callable[[int], Run], rounds: int) -> float:
+    times = [in_turn([make(n)], rounds)[0] for n in sizes]
+    return float(np.polyfit(np.log(sizes), np.log(times), 1)[0])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="all by default")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the data")
+    parser.add_argument("--rows", nargs="+", choices=sorted(ROWS), default=sorted(ROWS))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--no-growth", action="store_true")
     options = parser.parse_args()
     if not jit_enabled():
         raise SystemExit("NUMBA_DISABLE_JIT is set: there is no kernel to measure")
     import numba
 
-    print(
-        f"python {sys.version.split()[0]}, numpy {np.__version__}, numba {numba.__version__}, "
-        f"{numba.get_num_threads()} kernel threads"
-    )
-    for name in options.parts or PARTS:
-        PARTS[name](options.quick)
+    numba.set_num_threads(min(2, numba.config.NUMBA_NUM_THREADS))
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(2)
+    print(f"python {sys.version.split()[0]}, numpy {np.__version__}, numba {numba.__version__}")
+    print(f"{'what':<34} {'peer':<13} {'refq ms':>9} {'peer ms':>9} {'ratio':>7} {'target':>7}")
+    for name in options.rows:
+        measure, peers = ROWS[name]
+        if missing(*peers):
+            print(f"{name:<34} not measured: it needs {', '.join(peers)}")
+            continue
+        for row in measure(options.rounds):
+            print(row.shown(), flush=True)
+    for name, (said, sizes, make) in {} if options.no_growth else GROWTH.items():
+        grown = exponent(sizes, make, options.rounds)
+        print(f"{name:<34} time grows as n^{grown:.2f}; the docstring says n^{said:g}", flush=True)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ _NAMES = {
     "TernaryQuantizer SpacedLevelQuantizer LloydMaxQuantizer OptimalLevelQuantizer "
     "OutlierQuantizer DroppedBitsQuantizer HashedQuantizer RangeMethod MinMaxRange PercentileRange "
     "HistogramRange MovingAverageRange FixedRange MeanSquaredErrorRange EntropyRange global_range",
-    "vector": "KMeansQuantizer ProductQuantizer",
+    "vector": "KMeansQuantizer ProductQuantizer OptimizedProductQuantizer ResidualQuantizer "
+    "AdditiveQuantizer LatticeQuantizer",
     "lowrank": "SVDFactorizer",
     "pruning": "MagnitudePruner FilterPruner",
     "nn.model_file": "save load",

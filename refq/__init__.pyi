@@ -97,8 +97,12 @@ from .scalar import (
     global_range as global_range,
 )
 from .vector import (
+    AdditiveQuantizer as AdditiveQuantizer,
     KMeansQuantizer as KMeansQuantizer,
+    LatticeQuantizer as LatticeQuantizer,
+    OptimizedProductQuantizer as OptimizedProductQuantizer,
     ProductQuantizer as ProductQuantizer,
+    ResidualQuantizer as ResidualQuantizer,
 )
 
 __version__: str

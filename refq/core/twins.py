@@ -100,7 +100,14 @@ class _Compiled(Generic[P, R]):
             source.__code__, scope, source.__name__, source.__defaults__, source.__closure__
         )
         bound.__module__, bound.__qualname__ = source.__module__, source.__qualname__
-        jit = numba.njit(cache=True, fastmath=False, parallel=self.parallel, error_model="numpy")
+        jit = numba.njit(
+            cache=True,
+            fastmath=False,
+            parallel=self.parallel,
+            error_model="numpy",
+            # serial kernels may run side by side; numba's own threads may not be started twice
+            nogil=not self.parallel,
+        )
         return cast("Callable[P, R]", jit(bound))
 
 

@@ -18,7 +18,9 @@ the code is the nearest codeword in exact arithmetic; of equally near ones, the 
 *Several dimensions.* A float64 distance ``sum_j fl(x_j - c_j)^2``, summed in the order of j, has
 ``|computed - exact| <= (d + 2) u exact`` to first order in ``u = 2^-53``, and at most ``d 2^-1074``
 more from underflow. Where the second best is farther from the best than twice both errors, the best
-is proved. The few other points are compared in integers: all numbers are multiples of one power of
+is proved. Many points are screened before that by one float32 product with a bound of its own, see
+`refq.numerics.screening`. The few points that are left are compared in integers: all numbers are
+multiples of one power of
 two, so their squared distances are whole numbers.
 
 *One dimension.* Codewords are sorted; x lies beyond the midpoint of a < b where ``2 x > a + b``.
@@ -38,18 +40,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.checks import check_float_array, check_integer, check_integer_array, shown
+from ..core.checks import check_float_array, shown
 from ..core.errors import RangeError, ShapeError
 from ..core.rounding import saturate
 from ..core.twins import kernel
+from .screening import Screen
 
 __all__ = [
     "LIMIT",
     "MAX_DIMENSIONS",
+    "PointSearch",
     "check_points",
+    "check_rows",
     "nearest_codeword",
     "squared_distances",
-    "sums_by_code",
 ]
 
 Floats = NDArray[np.float64]
@@ -58,6 +62,7 @@ Integers = NDArray[np.int64]
 LIMIT = 2.0**480  #: coordinates may not be larger: squares and their sums stay finite
 MAX_DIMENSIONS = 1 << 20  #: nor may a codeword have more coordinates
 _CHUNK = 1 << 22  #: distances held at once
+_WORTH_SCREENING = 1 << 15  #: multiplications from which on a float32 product pays
 
 
 def squared_distances(X: Floats, codebook: Floats) -> Floats:
@@ -197,21 +202,81 @@ def _nearest_on_a_line(x: Floats, codewords: Floats) -> Integers:
     return first[np.searchsorted(starts, 2 * x, side="right")].astype(np.int64)
 
 
-def _nearest_in_space(X: Floats, codebook: Floats) -> Integers:
-    """Return the nearest codewords of vectors: a filter in float64, the rest exactly."""
-    # + 0.0 turns -0.0 into 0.0; of equal codewords only the first is asked
-    distinct = np.sort(np.unique(codebook + 0.0, axis=0, return_index=True)[1])
+def _nearest_in_space(X: NDArray[Any], codebook: Floats, screen: Screen | None) -> Integers:
+    """Return the nearest codewords of vectors: filters in float32 and float64, the rest exactly."""
+    distinct = _distinct(codebook)
     book = np.ascontiguousarray(codebook[distinct])
+    if screen is None:
+        return distinct[_filtered(X, book)]
+    codes, proved = screen.nearest(book)
+    rest = np.flatnonzero(~proved)
+    if rest.size:
+        codes[rest] = _filtered(X[rest], book)
+    return distinct[codes]
+
+
+def _distinct(codebook: Floats) -> Integers:
+    """Return where a codeword stands for the first time, in order."""
+    # + 0.0 turns -0.0 into 0.0; of equal codewords only the first is asked
+    return np.sort(np.unique(codebook + 0.0, axis=0, return_index=True)[1])
+
+
+def _filtered(X: NDArray[Any], book: Floats) -> Integers:
+    """Return the nearest of different codewords: a filter in float64, the rest exactly."""
     codes = np.empty(len(X), np.int64)
     step = max(1, _CHUNK // len(book))
     for start in range(0, len(X), step):
-        part = X[start : start + step]
+        part = X[start : start + step].astype(np.float64)
         found, best, second = nearest_two_kernel(part, book)
         unproved = np.flatnonzero(second - best <= _slack(second, X.shape[1]))
         if unproved.size and len(book) > 1:
             found[unproved] = _exactly_nearest(part[unproved], book)
-        codes[start : start + step] = distinct[found]
+        codes[start : start + step] = found
     return codes
+
+
+def check_rows(x: ArrayLike, name: str = "X") -> NDArray[Any]:
+    """Return points as float32 or float64 rows whose squared distances cannot overflow float64.
+
+    Parameters
+    ----------
+    x : array_like, shape (n, d)
+        Finite numbers.
+    name : str
+        How messages call it.
+
+    Returns
+    -------
+    ndarray of float32 or float64, shape (n, d)
+        In C order.
+
+    Raises
+    ------
+    ShapeError
+        If there are not two axes, or d is 0 or beyond `MAX_DIMENSIONS`.
+    RangeError
+        Naming the first element that is NaN, infinite or beyond `LIMIT`.
+
+    Examples
+    --------
+    >>> check_rows([[1, 2]]).dtype
+    dtype('float64')
+    """
+    a = np.ascontiguousarray(check_float_array(x, name))
+    if a.ndim != 2:
+        raise ShapeError(f"{name} has shape {a.shape}; it needs two axes, (n, d)")
+    if not 1 <= a.shape[1] <= MAX_DIMENSIONS:
+        raise ShapeError(f"{name} has {a.shape[1]} columns; allowed 1..{MAX_DIMENSIONS}")
+    if a.dtype == np.float32:
+        return a  # none is beyond the limit
+    large = np.abs(a) > LIMIT
+    if large.any():
+        index = np.unravel_index(int(np.argmax(large)), a.shape)
+        raise RangeError(
+            f"{name}{shown(index)} = {a[index]} is beyond +-2^480: distances would overflow; "
+            f"divide the data and the codebook by a power of two"
+        )
+    return a
 
 
 def check_points(x: ArrayLike, name: str = "X") -> Floats:
@@ -242,19 +307,7 @@ def check_points(x: ArrayLike, name: str = "X") -> Floats:
     Traceback (most recent call last):
     refq.core.errors.RangeError: X[0, 0] = 1e+200 is beyond +-2^480: ...
     """
-    a = check_float_array(x, name).astype(np.float64, order="C", copy=False)
-    if a.ndim != 2:
-        raise ShapeError(f"{name} has shape {a.shape}; it needs two axes, (n, d)")
-    if not 1 <= a.shape[1] <= MAX_DIMENSIONS:
-        raise ShapeError(f"{name} has {a.shape[1]} columns; allowed 1..{MAX_DIMENSIONS}")
-    large = np.abs(a) > LIMIT
-    if large.any():
-        index = np.unravel_index(int(np.argmax(large)), a.shape)
-        raise RangeError(
-            f"{name}{shown(index)} = {a[index]} is beyond +-2^480: distances would overflow; "
-            f"divide the data and the codebook by a power of two"
-        )
-    return a
+    return check_rows(x, name).astype(np.float64, copy=False)
 
 
 def nearest_codeword(X: ArrayLike, codebook: ArrayLike) -> Integers:
@@ -289,110 +342,101 @@ def nearest_codeword(X: ArrayLike, codebook: ArrayLike) -> Integers:
     >>> nearest_codeword([[0.25], [0.26], [9.0]], [[0.0], [0.5]])
     array([0, 1, 1])
     """
-    points, book = check_points(X, "X"), check_points(codebook, "codebook")
-    if len(book) == 0 or points.shape[1] != book.shape[1]:
-        raise ShapeError(
-            f"codebook has shape {book.shape}; X of shape {points.shape} needs (K, "
-            f"{points.shape[1]}) with K at least 1"
-        )
-    with np.errstate(under="ignore"):
-        if points.shape[1] == 1:
-            return _nearest_on_a_line(points[:, 0], book[:, 0])
-        return _nearest_in_space(points, book)
+    return PointSearch(X).codes(codebook)
 
 
-def ordered_sums(X: Floats, codes: Integers, n_codes: int) -> tuple[Floats, Integers]:
-    """Return the sum and the number of the rows of each code: the definition.
-
-    Parameters
-    ----------
-    X : ndarray of float64, shape (n, d)
-        Rows.
-    codes : ndarray of int64, shape (n,)
-        In [0, n_codes).
-    n_codes : int
-        K, at least one.
-
-    Returns
-    -------
-    sums : ndarray of float64, shape (K, d)
-        Rows added in their order.
-    counts : ndarray of int64, shape (K,)
-        How many there are.
-
-    Notes
-    -----
-    O(n d) time. Tier T1.
-
-    Examples
-    --------
-    >>> ordered_sums(np.array([[1.0], [2.0], [4.0]]), np.array([0, 1, 0]), 2)
-    (array([[5.],
-           [2.]]), array([2, 1]))
-    """
-    sums = np.zeros((n_codes, X.shape[1]))
-    for j in range(X.shape[1]):
-        sums[:, j] = np.bincount(codes, X[:, j], minlength=n_codes)
-    return sums, np.bincount(codes, minlength=n_codes).astype(np.int64)
-
-
-@kernel(ordered_sums)
-def ordered_sums_kernel(X: Floats, codes: Integers, n_codes: int) -> tuple[Floats, Integers]:
-    """Return what `ordered_sums` does, in one pass."""
-    n, d = X.shape
-    sums = np.zeros((n_codes, d))
-    counts = np.zeros(n_codes, np.int64)
-    for i in range(n):
-        k = codes[i]
-        counts[k] += 1
-        for j in range(d):
-            sums[k, j] += X[i, j]
-    return sums, counts
-
-
-def sums_by_code(X: ArrayLike, codes: ArrayLike, n_codes: int) -> tuple[Floats, Integers]:
-    """Return the sum and the number of the rows of each code, added in the order of the rows.
+class PointSearch:
+    """Points that are compared with one codebook after another.
 
     Parameters
     ----------
     X : array_like, shape (n, d)
-        Finite numbers.
-    codes : array_like of integers, shape (n,)
-        The row's code, in [0, n_codes).
-    n_codes : int
-        K, at least one.
+        Finite numbers; see `check_rows`.
 
-    Returns
-    -------
-    sums : ndarray of float64, shape (K, d)
-        Zero for a code that no row has.
-    counts : ndarray of int64, shape (K,)
-        How many rows have the code.
-
-    Raises
-    ------
-    ShapeError
-        If the shapes do not fit.
-    RangeError
-        If a code is outside.
+    Attributes
+    ----------
+    points : ndarray of float32 or float64, shape (n, d)
+        The same numbers, checked.
 
     Notes
     -----
-    A sum of m rows is within ``(m - 1) 2^-53`` times the sum of their magnitudes, to first order.
-    O(n d) time. Tier T1: one order on every machine and thread count.
+    The first search of many points prepares a `refq.numerics.screening.Screen`, which the next ones
+    use again.
 
     Examples
     --------
-    >>> sums_by_code([[1.0], [2.0], [4.0]], [0, 1, 0], 2)[0].ravel()
-    array([5., 2.])
+    >>> search = PointSearch([[0.25], [0.26], [9.0]])
+    >>> search.codes([[0.0], [0.5]]), search.codes([[5.0], [0.0]])
+    (array([0, 1, 1]), array([1, 1, 0]))
     """
-    points = check_points(X, "X")
-    where = check_integer_array(codes, "codes")
-    K = check_integer(n_codes, "n_codes", 1)
-    if where.shape != (len(points),):
-        raise ShapeError(f"codes has shape {where.shape}; X of {points.shape} needs one a row")
-    bad = (where < 0) | (where >= K)
-    if bad.any():
-        i = int(np.argmax(bad))
-        raise RangeError(f"codes[{i}] = {where[i]} must be in 0..{K - 1}")
-    return ordered_sums_kernel(points, where.astype(np.int64), K)
+
+    def __init__(self, X: ArrayLike) -> None:
+        self.points = check_rows(X, "X")
+        self._screen: Screen | None = None
+
+    def codes(self, codebook: ArrayLike) -> Integers:
+        """Return what `nearest_codeword` does.
+
+        Parameters
+        ----------
+        codebook : array_like, shape (K, d)
+            Codewords, at least one; finite.
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+            In [0, K).
+        """
+        book = self._checked(codebook)
+        with np.errstate(under="ignore"):
+            if book.shape[1] == 1:
+                x = self.points[:, 0].astype(np.float64)
+                return _nearest_on_a_line(x, book[:, 0])
+            return _nearest_in_space(self.points, book, self._screened(book))
+
+    def codes_and_bounds(self, codebook: Floats, rows: Integers) -> tuple[Integers, Floats]:
+        """Return the codes of some points, and how near another codeword can be.
+
+        Parameters
+        ----------
+        codebook : ndarray of float64, shape (K, d)
+            Codewords.
+        rows : ndarray of int64
+            Which points.
+
+        Returns
+        -------
+        codes : ndarray of int64
+            Of these points, as `codes` would give them.
+        others : ndarray of float64
+            No other codeword has a squared distance below this; zero where nothing is known.
+        """
+        book = self._checked(codebook)
+        distinct = _distinct(book)
+        screen = self._screened(book) if len(distinct) == len(book) else None
+        others = np.zeros(len(rows))
+        if screen is None or book.shape[1] == 1:
+            return PointSearch(self.points[rows]).codes(book), others
+        with np.errstate(under="ignore"):
+            codes, proved, others = screen.nearest_and_gap(book, rows)
+            rest = np.flatnonzero(~proved)
+            if rest.size:
+                codes[rest] = _filtered(self.points[rows[rest]], book)
+        return codes, others
+
+    def _checked(self, codebook: ArrayLike) -> Floats:
+        book = check_points(codebook, "codebook")
+        if len(book) == 0 or self.points.shape[1] != book.shape[1]:
+            raise ShapeError(
+                f"codebook has shape {book.shape}; X of shape {self.points.shape} needs (K, "
+                f"{self.points.shape[1]}) with K at least 1"
+            )
+        return book
+
+    def _screened(self, book: Floats) -> Screen | None:
+        """Return the screen, made at the first need; None where it would not pay."""
+        if len(book) < 4 or self.points.size * len(book) < _WORTH_SCREENING:
+            return None
+        if self._screen is None:
+            self._screen = Screen(self.points, book.mean(axis=0))
+        return self._screen

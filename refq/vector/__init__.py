@@ -1,15 +1,30 @@
-"""Methods that land on codebooks: k-means and product quantization."""
+"""Methods that land on codebooks: k-means, product, residual and additive; and on lattices."""
 
+from .additive import AdditiveQuantizer
+from .bounds import BoundedSearch
+from .centroids import lloyd, mini_batches
 from .initialization import kmeans_plus_plus, starting_centers
-from .kmeans import KMeansQuantizer, lloyd
+from .kmeans import KMeansQuantizer
+from .lattices import LatticeQuantizer, nearest_d, nearest_e8
+from .optimized_product import OptimizedProductQuantizer
 from .product import ProductQuantizer
-from .tables import sum_of_entries
+from .residual import ResidualQuantizer
+from .tables import nearest_coded, sum_of_entries
 
 __all__ = [
+    "AdditiveQuantizer",
+    "BoundedSearch",
     "KMeansQuantizer",
+    "LatticeQuantizer",
+    "OptimizedProductQuantizer",
     "ProductQuantizer",
+    "ResidualQuantizer",
     "kmeans_plus_plus",
     "lloyd",
+    "mini_batches",
+    "nearest_coded",
+    "nearest_d",
+    "nearest_e8",
     "starting_centers",
     "sum_of_entries",
 ]

@@ -29,23 +29,77 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.checks import check_choice, check_integer, check_random_state
+from ..core.checks import (
+    check_choice,
+    check_float_array,
+    check_integer,
+    check_random_state,
+    shown,
+)
 from ..core.errors import RangeError, ShapeError
-from ..numerics import check_points
+from ..core.twins import kernel
+from ..numerics import check_points, check_rows
 
-__all__ = ["INITIALIZATIONS", "kmeans_plus_plus", "squared_distance_to", "starting_centers"]
+__all__ = [
+    "INITIALIZATIONS",
+    "check_weights",
+    "kmeans_plus_plus",
+    "nearer",
+    "squared_distance_to",
+    "starting_centers",
+]
 
 INITIALIZATIONS = ("k-means++", "random", "linear", "density")  #: the named starts
 
 Floats = NDArray[np.float64]
 
 
-def squared_distance_to(X: Floats, center: Floats) -> Floats:
+def check_weights(sample_weight: ArrayLike | None, n: int) -> Floats | None:
+    """Return the points' weights, or None where all weigh the same.
+
+    Parameters
+    ----------
+    sample_weight : array_like or None
+        One finite number for each point, none negative, not all zero; of any shape.
+    n : int
+        How many points there are.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,), or None
+        In C order.
+
+    Raises
+    ------
+    ShapeError
+        If there are more or fewer.
+    RangeError
+        Naming the first negative one.
+
+    Examples
+    --------
+    >>> check_weights([[1, 2]], 2)
+    array([1., 2.])
+    """
+    if sample_weight is None:
+        return None
+    given = check_float_array(sample_weight, "sample_weight")
+    if given.size != n:
+        raise ShapeError(f"sample_weight has {given.size} values; there are {n} points")
+    if (given < 0).any():
+        index = np.unravel_index(int(np.argmax(given < 0)), given.shape)
+        raise RangeError(f"sample_weight{shown(index)} = {given[index]} must not be negative")
+    if not given.any():
+        raise RangeError("sample_weight is all zero: nothing is left to learn from")
+    return given.reshape(-1).astype(np.float64)
+
+
+def squared_distance_to(X: NDArray[Any], center: Floats) -> Floats:
     """Return each row's squared distance to one point, or to a point of its own.
 
     Parameters
     ----------
-    X : ndarray of float64, shape (n, d)
+    X : ndarray of float32 or float64, shape (n, d)
         Points.
     center : ndarray of float64, shape (d,) or (n, d)
         The other end.
@@ -70,7 +124,12 @@ def squared_distance_to(X: Floats, center: Floats) -> Floats:
         return np.cumsum(t * t, axis=1)[:, -1]
 
 
-def kmeans_plus_plus(X: ArrayLike, n_codewords: int, random_state: Any = None) -> Floats:
+def kmeans_plus_plus(
+    X: ArrayLike,
+    n_codewords: int,
+    random_state: Any = None,
+    sample_weight: ArrayLike | None = None,
+) -> Floats:
     """Draw centers among the points, far ones more often.
 
     Parameters
@@ -81,6 +140,8 @@ def kmeans_plus_plus(X: ArrayLike, n_codewords: int, random_state: Any = None) -
         K, at most n.
     random_state : int, SeedSequence, Generator or None
         Where the draws come from.
+    sample_weight : array_like or None, shape (n,)
+        Each point's weight: it is drawn by its weight times its squared distance.
 
     Returns
     -------
@@ -102,12 +163,63 @@ def kmeans_plus_plus(X: ArrayLike, n_codewords: int, random_state: Any = None) -
     array([0., 5.])
     """
     points, K, rng = _checked(X, n_codewords, random_state)
+    share = check_weights(sample_weight, len(points))
     centers = np.empty((K, points.shape[1]))
     distances = np.full(len(points), np.inf)
     for k in range(K):
-        centers[k] = points[_draw(distances, rng)]
-        distances = np.minimum(distances, squared_distance_to(points, centers[k]))
+        centers[k] = points[_draw(_weighed(distances, share), rng)]
+        distances = nearer_kernel(points, centers[k], distances)
     return centers
+
+
+def _weighed(distances: Floats, share: Floats | None) -> Floats:
+    """Return what a point is drawn by; before the first center that is its weight alone."""
+    if share is None:
+        return distances
+    return share * np.where(np.isfinite(distances), distances, 1.0)
+
+
+def nearer(X: NDArray[Any], center: Floats, distances: Floats) -> Floats:
+    """Return the lesser of given squared distances and those to one point: the definition.
+
+    Parameters
+    ----------
+    X : ndarray of float32 or float64, shape (n, d)
+        Points.
+    center : ndarray of float64, shape (d,)
+        The other end.
+    distances : ndarray of float64, shape (n,)
+        What there is.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        A new array.
+
+    Notes
+    -----
+    O(n d) time. Tier T1.
+
+    Examples
+    --------
+    >>> nearer(np.array([[3.0], [5.0]]), np.array([0.0]), np.array([4.0, np.inf]))
+    array([ 4., 25.])
+    """
+    return np.minimum(distances, squared_distance_to(X, center))
+
+
+@kernel(nearer)
+def nearer_kernel(X: NDArray[Any], center: Floats, distances: Floats) -> Floats:
+    """Return what `nearer` does, in one pass."""
+    n, d = X.shape
+    least = np.empty(n)
+    for i in range(n):
+        total = 0.0
+        for j in range(d):
+            t = X[i, j] - center[j]
+            total += t * t
+        least[i] = min(distances[i], total)
+    return least
 
 
 def _draw(weights: Floats, rng: np.random.Generator) -> int:
@@ -121,7 +233,11 @@ def _draw(weights: Floats, rng: np.random.Generator) -> int:
 
 
 def starting_centers(
-    X: ArrayLike, n_codewords: int, init: str | NDArray[Any], random_state: Any = None
+    X: ArrayLike,
+    n_codewords: int,
+    init: str | NDArray[Any],
+    random_state: Any = None,
+    sample_weight: ArrayLike | None = None,
 ) -> Floats:
     """Return the first centers by the named rule, or the given ones.
 
@@ -135,6 +251,8 @@ def starting_centers(
         One of `INITIALIZATIONS`, or the centers themselves (shape (K,) will do for d = 1).
     random_state : int, SeedSequence, Generator or None
         For "k-means++" and "random".
+    sample_weight : array_like or None, shape (n,)
+        Each point's weight; only "k-means++" looks at it.
 
     Returns
     -------
@@ -164,19 +282,19 @@ def starting_centers(
         return _given(init, (K, points.shape[1]))
     check_choice(init, "init", INITIALIZATIONS)
     if init == "k-means++":
-        return kmeans_plus_plus(points, K, rng)
+        return kmeans_plus_plus(points, K, rng, sample_weight)
     if init == "random":
-        return points[rng.choice(len(points), K, replace=False)]
+        return points[rng.choice(len(points), K, replace=False)].astype(np.float64)
     if points.shape[1] != 1:
         raise ShapeError(
             f"init = {init!r} orders numbers, but codewords have {points.shape[1]} values; "
             f"use codeword_size=1, 'k-means++' or 'random'"
         )
     if init == "linear":
-        low, high = points.min(), points.max()
+        low, high = float(points.min()), float(points.max())
         return (low + (high - low) * (np.arange(K) / max(K - 1, 1)))[:, None]
     middles = (2 * np.arange(K) + 1) * len(points) // (2 * K)
-    return np.sort(points, axis=0)[middles]
+    return np.sort(points, axis=0)[middles].astype(np.float64)
 
 
 def _given(init: NDArray[Any], shape: tuple[int, int]) -> Floats:
@@ -188,8 +306,8 @@ def _given(init: NDArray[Any], shape: tuple[int, int]) -> Floats:
 
 def _checked(
     X: ArrayLike, n_codewords: int, random_state: Any
-) -> tuple[Floats, int, np.random.Generator]:
-    points = check_points(X)
+) -> tuple[NDArray[Any], int, np.random.Generator]:
+    points = check_rows(X)
     K = check_integer(n_codewords, "n_codewords", 1)
     if len(points) < K:
         raise RangeError(f"n_codewords = {K} exceeds the {len(points)} points; choose fewer")

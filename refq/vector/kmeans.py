@@ -7,16 +7,13 @@ Given points ``x_1..x_n``, find K centers ``c_k`` that minimize the distortion
 
 Equation
 --------
-Lloyd's iteration: assign every point to its nearest center, move every center to the mean of its
-points, repeat. Neither step can raise the distortion.
+Lloyd's iteration and its relatives, see `refq.vector.centroids`; where it starts, see
+`refq.vector.initialization`.
 
 Conventions
 -----------
-Centers are float64. Assignments are exact (`refq.numerics.nearest`), the lowest index on a tie.
-
-*Empty cells.* A center without points moves to the point farthest from its nearest center (the
-lowest index on a tie); several such centers move one after another. Where every point already lies
-on a center they stay: K greater than the number of different points leaves codewords unused.
+Codes are exact (`refq.numerics.nearest`), the lowest index on a tie. A center without points moves
+to the point that is farthest from its own.
 
 References
 ----------
@@ -24,164 +21,33 @@ References
 .. [2] S. Han, H. Mao, W. J. Dally, "Deep Compression", arXiv:1510.00149, section 3.
 """
 
-import math
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.checks import check_integer, check_random_state, check_real
+from ..core.checks import check_random_state
 from ..core.errors import RangeError, ShapeError
-from ..encodings import Cast, Method, stored
-from ..encodings.legal import AnyOf, Choice, Legal, Of, Real, Seed, Whole
-from ..numerics import check_points, nearest_codeword, sums_by_code
-from .codec import BookCodec
-from .initialization import INITIALIZATIONS, squared_distance_to, starting_centers
+from ..encodings import Cast, Method
+from ..encodings.legal import AnyOf, Choice, Legal, Nothing, Of, Real, Seed, Whole
+from ..numerics import check_rows, nearest_codeword
+from .centroids import (
+    ALGORITHMS,
+    directions,
+    inertia,
+    lloyd,
+    mini_batches,
+    weights_on_sphere,
+)
+from .codec import BookCodec, Books, rows_and_length
+from .initialization import INITIALIZATIONS, check_weights, starting_centers
 
-__all__ = ["KMeansQuantizer", "inertia", "lloyd", "lloyd_step"]
+__all__ = ["KMeansQuantizer"]
 
 Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 MAX_CODEWORDS = 1 << 16
 _DEFAULT_CAST = Cast("float16")
-
-
-def inertia(X: Floats, centers: Floats, codes: Integers) -> float:
-    """Return the distortion: the sum of squared distances to the assigned centers.
-
-    Parameters
-    ----------
-    X : ndarray of float64, shape (n, d)
-        Points.
-    centers : ndarray of float64, shape (K, d)
-        Centers.
-    codes : ndarray of integers, shape (n,)
-        Each point's center.
-
-    Returns
-    -------
-    float
-        In the square of X's unit.
-
-    Notes
-    -----
-    Within a factor ``1 +- (m + d + 4) 2^-53``, m being the size of the largest cell: a cell is
-    added in the order of its points, and the sum of cells is rounded once. Tier T1.
-
-    Examples
-    --------
-    >>> inertia(np.array([[0.0], [3.0]]), np.array([[1.0]]), np.array([0, 0]))
-    5.0
-    """
-    distances = squared_distance_to(X, centers[codes])
-    return math.fsum(np.bincount(codes, distances, minlength=len(centers)))
-
-
-def lloyd_step(X: Floats, centers: Floats, codes: Integers) -> Floats:
-    """Move every center to the mean of its points, and empty ones to the farthest points.
-
-    Parameters
-    ----------
-    X : ndarray of float64, shape (n, d)
-        Points.
-    centers : ndarray of float64, shape (K, d)
-        Centers.
-    codes : ndarray of int64, shape (n,)
-        Each point's nearest center.
-
-    Returns
-    -------
-    ndarray of float64, shape (K, d)
-        The new ones.
-
-    Notes
-    -----
-    O((n + K) d) time, O(n d) more for each empty cell. Tier T1.
-
-    Examples
-    --------
-    >>> X = np.array([[0.0], [1.0], [6.0]])
-    >>> lloyd_step(X, np.array([[0.0], [9.0]]), np.array([0, 0, 0])).ravel()
-    array([2.33333333, 6.        ])
-    """
-    sums, counts = sums_by_code(X, codes, len(centers))
-    used = counts > 0
-    centers = np.where(used[:, None], sums / np.maximum(counts, 1)[:, None], centers)
-    empty = np.flatnonzero(~used)
-    if empty.size:
-        distances = squared_distance_to(X, centers[codes])
-    for k in empty.tolist():
-        farthest = int(np.argmax(distances))
-        if distances[farthest] == 0:
-            break
-        centers[k] = X[farthest]
-        distances = np.minimum(distances, squared_distance_to(X, centers[k]))
-    return centers
-
-
-def lloyd(
-    X: ArrayLike, centers: ArrayLike, max_iter: int = 100, tol: float = 0.0
-) -> tuple[Floats, Integers, float, int]:
-    """Iterate Lloyd's two steps until nothing changes.
-
-    Parameters
-    ----------
-    X : array_like, shape (n, d)
-        Points, at least one.
-    centers : array_like, shape (K, d)
-        Where to start.
-    max_iter : int
-        The most iterations; 0 only assigns.
-    tol : float
-        Stop also when an iteration lowers the distortion by less than this fraction of it. At 0 it
-        stops only when rounding raises the distortion.
-
-    Returns
-    -------
-    centers : ndarray of float64, shape (K, d)
-        The last centers.
-    codes : ndarray of int64, shape (n,)
-        Each point's nearest one.
-    inertia : float
-        The distortion of these two.
-    n_iter : int
-        How many iterations were made.
-
-    Raises
-    ------
-    ShapeError
-        If the shapes do not fit or X is empty.
-
-    Notes
-    -----
-    In exact arithmetic no iteration raises the distortion. A computed mean of m points errs by at
-    most ``m 2^-53`` times their largest magnitude (and an ulp), which moves the distortion of the
-    cell by m times its square. O(n K d) time an iteration (n log K for d = 1). Tier T1.
-
-    Examples
-    --------
-    >>> centers, codes, distortion, n_iter = lloyd([[0.0], [1.0], [5.0]], [[0.0], [1.0]])
-    >>> centers.ravel(), codes, distortion, n_iter
-    (array([0.5, 5. ]), array([0, 0, 1]), 0.5, 2)
-    """
-    points, found = check_points(X), check_points(centers, "centers")
-    if len(points) == 0:
-        raise ShapeError(f"X has shape {points.shape}: nothing has no centers")
-    check_integer(max_iter, "max_iter", 0)
-    check_real(tol, "tol", 0)
-    codes = nearest_codeword(points, found)
-    distortion, n_iter = inertia(points, found, codes), 0
-    while n_iter < max_iter:
-        n_iter += 1
-        found = lloyd_step(points, found, codes)
-        before, previous = codes, distortion
-        codes = nearest_codeword(points, found)
-        distortion = inertia(points, found, codes)
-        # an empty cell that found a place has a point now, so it shows in the codes
-        if np.array_equal(codes, before) or previous - distortion < tol * previous:
-            break
-    return found, codes, distortion, n_iter
 
 
 class KMeansQuantizer(BookCodec):
@@ -207,13 +73,22 @@ class KMeansQuantizer(BookCodec):
         How the codebook, of shape (1, n_codewords, codeword_size), is stored.
     random_state : int, SeedSequence, Generator or None
         For the starts that draw.
+    algorithm : {"lloyd", "hamerly"}
+        Compare each vector with all codewords, or only where bounds leave a doubt: the same result,
+        bit for bit. The second is faster where clusters are plain, and slower where they are not.
+    batch_size : int or None
+        Vectors drawn for each iteration [3]_; None takes all of them, in Lloyd's iteration.
+    spherical : bool
+        Learn codewords of length 1 for the vectors' directions [4]_. The nearest of such codewords
+        is the one of greatest cosine, whatever the vector's length.
 
     Attributes
     ----------
     codebook_ : ndarray, shape (n_codewords, codeword_size)
         The codewords as they are stored, which is what codes are computed against.
     inertia_ : float
-        The sum of squared distances, before the codebook was stored.
+        The sum of squared distances (weighted by ``sample_weight``, of directions if `spherical`),
+        before the codebook was stored.
     n_iter_ : int
         Iterations of the start that was kept.
 
@@ -228,6 +103,9 @@ class KMeansQuantizer(BookCodec):
     .. [1] D. Arthur and S. Vassilvitskii, "k-means++: The Advantages of Careful Seeding", SODA
        2007.
     .. [2] S. Han, H. Mao, W. J. Dally, "Deep Compression", arXiv:1510.00149, section 3.
+    .. [3] D. Sculley, "Web-Scale K-Means Clustering", WWW 2010.
+    .. [4] I. S. Dhillon and D. S. Modha, "Concept Decompositions for Large Sparse Text Data Using
+       Clustering", Machine Learning 42, 2001.
 
     Examples
     --------
@@ -247,7 +125,11 @@ class KMeansQuantizer(BookCodec):
         "n_init": Whole(1),
         "codebook_method": Of(Method),
         "random_state": Seed(),
+        "algorithm": Choice(*ALGORITHMS),
+        "batch_size": AnyOf(Whole(1), Nothing()),
+        "spherical": Choice(True, False),
     }
+    codebook_: NDArray[Any]
 
     def __init__(
         self,
@@ -259,6 +141,9 @@ class KMeansQuantizer(BookCodec):
         n_init: int = 1,
         codebook_method: Method = _DEFAULT_CAST,
         random_state: int | np.random.SeedSequence | np.random.Generator | None = None,
+        algorithm: str = "lloyd",
+        batch_size: int | None = None,
+        spherical: bool = False,
     ) -> None:
         self.n_codewords = n_codewords
         self.codeword_size = codeword_size
@@ -268,6 +153,9 @@ class KMeansQuantizer(BookCodec):
         self.n_init = n_init
         self.codebook_method = codebook_method
         self.random_state = random_state
+        self.algorithm = algorithm
+        self.batch_size = batch_size
+        self.spherical = spherical
 
     @classmethod
     def examples(cls) -> list[Method]:
@@ -275,8 +163,48 @@ class KMeansQuantizer(BookCodec):
         return [
             cls(random_state=0),
             cls(5, init="density"),
-            cls(8, codeword_size=4, codebook_method=Cast("float32"), random_state=1),
+            cls(8, 4, codebook_method=Cast("float32"), random_state=1, algorithm="hamerly"),
+            cls(4, 2, random_state=2, spherical=True),
         ]
+
+    def fit(
+        self,
+        W: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        inputs: ArrayLike | None = None,
+        gradients: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Learn the codewords.
+
+        Parameters
+        ----------
+        W : array_like
+            See `Method.fit`.
+        y, inputs, gradients : None
+            Not looked at.
+        sample_weight : array_like or None
+            A weight for each vector, in C order and of any shape: of W's own for
+            ``codeword_size=1``. None weighs all the same.
+
+        Returns
+        -------
+        KMeansQuantizer
+            This one.
+
+        Raises
+        ------
+        RangeError
+            If a parameter, an element or a weight is not legal.
+        ShapeError
+            If the array does not fit the parameters, or the weights do not fit the array.
+        """
+        self._weights = sample_weight
+        try:
+            return super().fit(W, y, inputs=inputs, gradients=gradients)
+        finally:
+            del self._weights
 
     def _learn(
         self,
@@ -285,38 +213,60 @@ class KMeansQuantizer(BookCodec):
         inputs: NDArray[Any] | None,
         gradients: NDArray[Any] | None,
     ) -> None:
-        X = check_points(self._cut_to_learn(W).reshape(-1, self.codeword_size), "W")
+        X = check_rows(self._vectors(W), "W")
         if len(X) < self.n_codewords:
             raise RangeError(
                 f"n_codewords = {self.n_codewords} exceeds the {len(X)} vectors of "
                 f"codeword_size = {self.codeword_size} in an array of shape {W.shape}"
             )
-        centers, self.inertia_, self.n_iter_ = self._best(X)
-        self.codebook_encoding_, book = stored(centers[None], self.codebook_method)
-        self.codebook_ = book[0]
+        weights = check_weights(self._weights, len(X))
+        if self.spherical:
+            X = directions(X)
+            weights = weights_on_sphere(X, weights)
+        centers, self.inertia_, self.n_iter_ = self._best(X, weights)
+        self._books = Books.kept(centers[None], self.codebook_method)
+        self.codebook_ = self._books.stored[0]
 
-    def _best(self, X: Floats) -> tuple[Floats, float, int]:
-        rng = check_random_state(self.random_state)
-        draws = isinstance(self.init, str) and self.init in ("k-means++", "random")
-        runs = []
-        for _ in range(self.n_init if draws else 1):
-            centers = starting_centers(X, self.n_codewords, self.init, rng)
-            centers, _, distortion, n_iter = lloyd(X, centers, self.max_iter, self.tol)
-            runs.append((centers, distortion, n_iter))
-        return min(runs, key=lambda run: run[1])
-
-    @property
-    def _books(self) -> NDArray[Any]:
-        return self.codebook_[None]
-
-    @property
-    def _n_positions(self) -> None:
-        return None
-
-    def _codeword_size(self, length: int) -> int:
+    def _vectors(self, W: NDArray[Any]) -> NDArray[Any]:
+        """Return the weight cut into vectors, shape (n, codeword_size)."""
+        if W.size == 0:
+            raise ShapeError(f"W has shape {W.shape}: an empty array has no codebook")
+        length = rows_and_length(W.shape)[1]
         if length % self.codeword_size:
             raise ShapeError(
                 f"codeword_size = {self.codeword_size} does not divide the row length {length}; "
                 f"nothing is padded"
             )
-        return self.codeword_size
+        return W.reshape(-1, self.codeword_size)
+
+    def _best(self, X: NDArray[Any], weights: Floats | None) -> tuple[Floats, float, int]:
+        rng = check_random_state(self.random_state)
+        draws = isinstance(self.init, str) and self.init in ("k-means++", "random")
+        runs = []
+        for _ in range(self.n_init if draws else 1):
+            centers = starting_centers(X, self.n_codewords, self.init, rng, weights)
+            runs.append(self._run(X, centers, weights, rng))
+        return min(runs, key=lambda run: run[1])
+
+    def _run(
+        self, X: NDArray[Any], centers: Floats, weights: Floats | None, rng: np.random.Generator
+    ) -> tuple[Floats, float, int]:
+        """Return the centers that one start leads to, their distortion, and the iterations."""
+        if self.batch_size is None:
+            centers, _, distortion, n_iter = lloyd(
+                X, centers, self.max_iter, self.tol, weights, self.algorithm, self.spherical
+            )
+            return centers, distortion, n_iter
+        centers = mini_batches(
+            X, centers, self.batch_size, self.max_iter, weights, self.spherical, rng
+        )
+        codes = nearest_codeword(X, centers)
+        return centers, inertia(X, centers, codes, weights), self.max_iter
+
+    @property
+    def _stacks(self) -> list[Books]:
+        return [self._books] if hasattr(self, "_books") else []
+
+    @property
+    def _any_length(self) -> bool:
+        return True

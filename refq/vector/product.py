@@ -14,7 +14,9 @@ Equation
 Conventions
 -----------
 A weight of shape (n_rows, ...) is n_rows rows; a convolution's filter is one row. The books are
-stacked: shape (M, K, d) with ``d = row length / M``. M must divide the row length.
+stacked: shape (M, K, d) with ``d = row length / M``. Where M does not divide the row length, the
+first ``row length mod M`` sub-spaces are one wider; their books are a stack of their own, and the
+weight lands on two `CodebookEncoding` side by side.
 
 References
 ----------
@@ -29,14 +31,15 @@ from numpy.typing import NDArray
 
 from ..core.checks import check_random_state
 from ..core.errors import RangeError, ShapeError
-from ..encodings import Cast, Method, stored
+from ..encodings import Cast, Method
 from ..encodings.legal import Choice, Legal, Of, Seed, Whole
-from ..numerics import check_points
-from .codec import BookCodec
+from ..numerics import check_points, check_rows
+from .centroids import lloyd
+from .codec import BookCodec, Books, rows_and_length
 from .initialization import starting_centers
-from .kmeans import MAX_CODEWORDS, lloyd
+from .kmeans import MAX_CODEWORDS
 
-__all__ = ["ProductQuantizer", "spawned"]
+__all__ = ["ProductQuantizer", "slices", "spawned"]
 
 _DEFAULT_CAST = Cast("float16")
 
@@ -70,18 +73,51 @@ def spawned(random_state: Any, n: int) -> list[np.random.Generator]:
     return check_random_state(random_state).spawn(n)
 
 
+def slices(length: int, n_subspaces: int) -> list[slice]:
+    """Return where the sub-spaces of a row lie: the first ones wider where they do not divide it.
+
+    Parameters
+    ----------
+    length : int
+        Of the row.
+    n_subspaces : int
+        M, in [1, length].
+
+    Returns
+    -------
+    list of slice
+        M of them, of ``ceil(length / M)`` values, then of ``floor(length / M)``.
+
+    Raises
+    ------
+    ShapeError
+        If there are more sub-spaces than values.
+
+    Examples
+    --------
+    >>> [(s.start, s.stop) for s in slices(8, 3)]
+    [(0, 3), (3, 6), (6, 8)]
+    """
+    if not 1 <= n_subspaces <= length:
+        raise ShapeError(
+            f"n_subspaces = {n_subspaces} must be at most the row length {length}; choose fewer"
+        )
+    width, wider = divmod(length, n_subspaces)
+    ends = np.cumsum([width + (m < wider) for m in range(n_subspaces)]).tolist()
+    return [slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True)]
+
+
 class ProductQuantizer(BookCodec):
     """Quantize each of M slices of the rows with K codewords of its own.
 
     Parameters
     ----------
     n_subspaces : int
-        *M* in [1]_ (where it is m); it must divide the row length.
+        *M* in [1]_ (where it is m), at most the row length.
     n_codewords : int
         *K* in each book (k* in [1]_), in [1, 65536] and at most the number of rows.
     codebook_method : Method
-        How the stacked books, of shape (n_subspaces, n_codewords, row length / n_subspaces), are
-        stored.
+        How a stack of books, of shape (n_subspaces, n_codewords, sub-space width), is stored.
     max_iter : int
         The most Lloyd iterations in a sub-space.
     init : {"k-means++", "random"}
@@ -91,8 +127,10 @@ class ProductQuantizer(BookCodec):
 
     Attributes
     ----------
-    codebook_ : ndarray, shape (n_subspaces, n_codewords, row length / n_subspaces)
-        The books as they are stored, which is what codes are computed against.
+    codebooks_ : ndarray, shape (n_subspaces, n_codewords, sub-space width), or list
+        The books. `fit` leaves them as they are stored. A caller may set others, also before `fit`:
+        then `encode_codes`, `decode_codes`, the tables and `search` use them as they are, `encode`
+        as `codebook_method` stores them. A list of arrays (n_codewords, width) where widths differ.
     inertia_ : ndarray of float64, shape (n_subspaces,)
         Each sub-space's distortion, before the books were stored.
     n_iter_ : ndarray of int64, shape (n_subspaces,)
@@ -151,6 +189,7 @@ class ProductQuantizer(BookCodec):
             cls(4, 4, random_state=0),
             cls(8, 12, codebook_method=Cast("float32"), random_state=1),
             cls(1, 3, init="random", random_state=2),
+            cls(5, 4, random_state=3),
         ]
 
     def _learn(
@@ -160,36 +199,70 @@ class ProductQuantizer(BookCodec):
         inputs: NDArray[Any] | None,
         gradients: NDArray[Any] | None,
     ) -> None:
-        cut = self._cut_to_learn(W)  # (n_rows, n_subspaces, codeword_size)
-        if len(cut) < self.n_codewords:
+        if W.size == 0:
+            raise ShapeError(f"W has shape {W.shape}: an empty array has no codebook")
+        rows = W.reshape(rows_and_length(W.shape))
+        if len(rows) < self.n_codewords:
             raise RangeError(
-                f"n_codewords = {self.n_codewords} exceeds the {len(cut)} rows of an array of "
+                f"n_codewords = {self.n_codewords} exceeds the {len(rows)} rows of an array of "
                 f"shape {W.shape}; choose fewer"
             )
         runs = []
-        for m, rng in enumerate(spawned(self.random_state, self.n_subspaces)):
-            X = check_points(cut[:, m], "W")
+        parts = slices(rows.shape[1], self.n_subspaces)
+        for part, rng in zip(parts, spawned(self.random_state, len(parts)), strict=True):
+            X = check_rows(rows[:, part], "W")
             start = starting_centers(X, self.n_codewords, self.init, rng)
             runs.append(lloyd(X, start, self.max_iter))
         self.inertia_ = np.array([run[2] for run in runs])
         self.n_iter_ = np.array([run[3] for run in runs])
-        books = np.stack([run[0] for run in runs])
-        self.codebook_encoding_, self.codebook_ = stored(books, self.codebook_method)
+        self.keep([run[0] for run in runs])
+
+    def keep(self, books: list[NDArray[Any]], held: bool = False) -> None:
+        """Store learned books, those of one width in one stack.
+
+        Parameters
+        ----------
+        books : list of ndarray of float, shape (n_codewords, width)
+            One for each sub-space.
+        held : bool
+            Whether data are coded against the books as they are; else against the stored.
+        """
+        stacks, start = [], 0
+        for m in range(1, len(books) + 1):
+            if m == len(books) or books[m].shape != books[start].shape:
+                stacks.append(Books.kept(np.stack(books[start:m]), self.codebook_method, held))
+                start = m
+        self._kept = stacks
 
     @property
-    def _books(self) -> NDArray[Any]:
-        return self.codebook_
+    def codebooks_(self) -> NDArray[Any] | list[NDArray[Any]]:
+        """The books, one for each sub-space."""
+        held = [stack.held for stack in self._fitted_stacks()]
+        found = held[0] if len(held) == 1 else [book for stack in held for book in stack]
+        for a in [found] if isinstance(found, np.ndarray) else found:
+            a.flags.writeable = False  # set them anew instead: what is stored must follow
+        return found
 
-    @property
-    def _n_positions(self) -> int:
-        return len(self.codebook_)
-
-    def _codeword_size(self, length: int) -> int:
-        M = self.n_subspaces
-        if length == 0 or length % M:
-            divisors = [n for n in range(1, min(length, 4096) + 1) if length % n == 0]
+    @codebooks_.setter
+    def codebooks_(self, books: NDArray[Any] | list[NDArray[Any]]) -> None:
+        given = [check_points(b, f"codebooks_[{m}]") for m, b in enumerate(books)]
+        shapes = [b.shape for b in given]
+        if len(given) != self.n_subspaces or len({K for K, _ in shapes}) != 1:
             raise ShapeError(
-                f"n_subspaces = {M} does not divide the row length {length}; it must be among "
-                f"{divisors}"
+                f"codebooks_ has shapes {shapes}; it needs n_subspaces = {self.n_subspaces} books "
+                f"of equally many codewords"
             )
-        return length // M
+        if not 1 <= shapes[0][0] <= MAX_CODEWORDS:
+            raise ShapeError(f"codebooks_ has {shapes[0][0]} codewords; allowed 1..{MAX_CODEWORDS}")
+        kinds = {np.asarray(b).dtype for b in books}
+        kind = np.float32 if kinds == {np.dtype(np.float32)} else np.float64
+        self.keep([b.astype(kind) for b in given], held=True)
+        self.fitted_shape_ = (shapes[0][0], sum(width for _, width in shapes))
+
+    @property
+    def _stacks(self) -> list[Books]:
+        return self._kept if hasattr(self, "_kept") else []
+
+    @property
+    def _any_length(self) -> bool:
+        return False

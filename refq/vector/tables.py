@@ -4,12 +4,20 @@ Equation
 --------
 ``|q - decode(codes)|^2 = sum_p table[p, codes[p]]`` with ``table[p, k] = |q_p - c_pk|^2``, where
 ``q_p`` is the p-th piece of the query and ``c_pk`` codeword k of the book of that position. The
-query itself is not coded: the distance is *asymmetric*.
+query itself is not coded: the distance is *asymmetric*. Where the query is coded too, its codewords
+take the place of its pieces, and the distance is *symmetric*.
+
+Conventions
+-----------
+*Search.* The k least sums are found in two steps. Tables are scaled to integers, rounded down, so
+that their sums are exact and fast; a vector whose integer sum is beyond the k-th least one by more
+than all roundings together cannot be among the k nearest. The few that are left are summed in
+float64. The result is that of sorting all float64 sums, the lower index first on a tie.
 
 References
 ----------
 .. [1] H. Jégou, M. Douze, C. Schmid, "Product Quantization for Nearest Neighbor Search", IEEE TPAMI
-   33(1), 2011, section III: asymmetric distance computation.
+   33(1), 2011, section III: symmetric and asymmetric distance computation.
 """
 
 from typing import Any
@@ -17,52 +25,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.checks import check_float_array, check_integer_array
+from ..core.checks import check_float_array, check_integer, check_integer_array
 from ..core.errors import RangeError, ShapeError
-from ..numerics import check_points, squared_distances
+from ..core.rounding import saturate
+from ..core.twins import kernel, subroutine
+from ..numerics import squared_distances
+from ..numerics.screening import shared_among_threads
 
-__all__ = ["check_codes", "distance_tables", "pieces", "sum_of_entries"]
+__all__ = [
+    "check_codes",
+    "distance_tables",
+    "integer_sums",
+    "nearest_coded",
+    "sum_of_entries",
+    "symmetric_tables",
+]
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
-
-def pieces(X: ArrayLike, n_features: int | None, codeword_size: int) -> Floats:
-    """Cut rows into pieces of one codeword's size.
-
-    Parameters
-    ----------
-    X : array_like, shape (n, n_features)
-        Finite numbers.
-    n_features : int or None
-        What the length must be; None allows every multiple of `codeword_size`.
-    codeword_size : int
-        d.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, n_features // d, d)
-        In the order of the row.
-
-    Raises
-    ------
-    ShapeError
-        If the length does not fit.
-    RangeError
-        If an element is not finite or beyond `refq.numerics.nearest.LIMIT`.
-
-    Examples
-    --------
-    >>> pieces([[1, 2, 3, 4]], None, 2).tolist()
-    [[[1.0, 2.0], [3.0, 4.0]]]
-    """
-    a = check_points(X)
-    if n_features is not None and a.shape[1] != n_features:
-        raise ShapeError(f"X has {a.shape[1]} columns; the codebook was fitted to {n_features}")
-    if a.shape[1] % codeword_size:
-        raise ShapeError(
-            f"X has {a.shape[1]} columns, no multiple of codeword_size = {codeword_size}"
-        )
-    return a.reshape(len(a), a.shape[1] // codeword_size, codeword_size)
+_LARGEST_SUM = 1 << 30  #: of integer tables: sums stay in int32
+_SUMS = 1 << 20  #: integer sums held at once by a thread
+_TILE = 2048  #: vectors whose codes are gone through for all queries before the next ones
+_WORTH_THREADS = 1 << 22  #: look-ups from which on threads pay
 
 
 def check_codes(codes: ArrayLike, n_positions: int | None, n_codewords: int) -> NDArray[Any]:
@@ -99,20 +84,19 @@ def check_codes(codes: ArrayLike, n_positions: int | None, n_codewords: int) -> 
     if a.ndim != 2 or (n_positions is not None and a.shape[1] != n_positions):
         want = "n_positions" if n_positions is None else n_positions
         raise ShapeError(f"codes has shape {a.shape}; it needs (n, {want})")
-    bad = np.argwhere((a < 0) | (a >= n_codewords))
-    if len(bad):
-        i, j = bad[0]
+    if a.size and not 0 <= int(a.min()) <= int(a.max()) < n_codewords:
+        i, j = np.argwhere((a < 0) | (a >= n_codewords))[0]
         raise RangeError(f"codes[{i}, {j}] = {a[i, j]} must be in 0..{n_codewords - 1}")
     return a
 
 
-def distance_tables(queries: Floats, books: NDArray[Any]) -> Floats:
+def distance_tables(queries: NDArray[Any], books: NDArray[Any]) -> Floats:
     """Return the squared distance of every piece of every query to every codeword.
 
     Parameters
     ----------
-    queries : ndarray of float64, shape (n, n_positions, d)
-        Cut queries, as `pieces` gives them.
+    queries : ndarray of float, shape (n, n_positions, d)
+        Cut queries.
     books : ndarray of float, shape (1 or n_positions, K, d)
         One book for all positions, or one for each.
 
@@ -135,8 +119,38 @@ def distance_tables(queries: Floats, books: NDArray[Any]) -> Floats:
     tables = np.empty((n, n_positions, books.shape[1]))
     for p in range(n_positions):
         book = books[p if len(books) > 1 else 0].astype(np.float64)
-        tables[:, p] = squared_distances(queries[:, p], book)
+        tables[:, p] = squared_distances(queries[:, p].astype(np.float64), book)
     return tables
+
+
+def symmetric_tables(codes: NDArray[Any], books: NDArray[Any]) -> Floats:
+    """Return the squared distance of every codeword of every coded query to every codeword.
+
+    Parameters
+    ----------
+    codes : ndarray of integers, shape (n, n_positions)
+        Of the queries.
+    books : ndarray of float, shape (1 or n_positions, K, d)
+        One book for all positions, or one for each.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, n_positions, K)
+        Rows of the tables between codewords, of which each book has one, of K^2 entries.
+
+    Notes
+    -----
+    O(n_books K^2 d + n n_positions K) time. Tier T1.
+
+    Examples
+    --------
+    >>> symmetric_tables(np.array([[1, 0]]), np.array([[[0.0], [3.0]]]))
+    array([[[9., 0.],
+            [0., 9.]]])
+    """
+    between = np.stack([squared_distances(b, b) for b in books.astype(np.float64)])
+    rows = np.arange(codes.shape[1]) % len(books)
+    return between[rows[None, :], codes]
 
 
 def sum_of_entries(tables: ArrayLike, codes: ArrayLike) -> Floats:
@@ -172,11 +186,175 @@ def sum_of_entries(tables: ArrayLike, codes: ArrayLike) -> Floats:
     >>> sum_of_entries([[[1.0, 0.0], [9.0, 4.0]]], [[1, 1], [0, 1]])
     array([[4., 5.]])
     """
-    t = check_float_array(tables, "tables").astype(np.float64)
-    if t.ndim != 3:
-        raise ShapeError(f"tables has shape {t.shape}; it needs (n_queries, n_positions, K)")
+    t = _tables(tables)
     where = check_codes(codes, t.shape[1], t.shape[2])
     total = np.zeros((len(t), len(where)))
     for p in range(t.shape[1]):
         total += t[:, p, where[:, p]]
     return total
+
+
+def integer_sums(
+    tables: NDArray[np.int32], codes: NDArray[Any], k: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the integer distances, and each query's k-th least one: the definition.
+
+    Parameters
+    ----------
+    tables : ndarray of int32, shape (n_queries, n_positions, K)
+        No sum of entries may leave int32.
+    codes : ndarray of integers, shape (n, n_positions)
+        In [0, K).
+    k : int
+        In [1, n].
+
+    Returns
+    -------
+    sums : ndarray of int32, shape (n_queries, n)
+        Of the entries that the codes name.
+    limits : ndarray of int32, shape (n_queries,)
+        The k-th least of each row.
+
+    Notes
+    -----
+    O(n_queries n n_positions) time. Tier T1.
+
+    Examples
+    --------
+    >>> integer_sums(np.array([[[1, 5], [0, 2]]], np.int32), np.array([[0, 1], [1, 0]]), 1)
+    (array([[3, 5]], dtype=int32), array([3], dtype=int32))
+    """
+    sums = np.zeros((len(tables), len(codes)), np.int32)
+    for p in range(tables.shape[1]):
+        sums += tables[:, p, codes[:, p]]
+    return sums, np.partition(sums, k - 1, axis=1)[:, k - 1]
+
+
+@subroutine
+def _sift(heap: NDArray[np.int32], value: np.int32) -> None:
+    """Replace the largest value of a heap by a smaller one."""
+    at, child = 0, 1
+    while child < heap.size:
+        if child + 1 < heap.size and heap[child + 1] > heap[child]:
+            child += 1
+        if heap[child] <= value:
+            break
+        heap[at] = heap[child]
+        at, child = child, 2 * child + 1
+    heap[at] = value
+
+
+@kernel(integer_sums)
+def integer_sums_kernel(
+    tables: NDArray[np.int32], codes: NDArray[Any], k: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return what `integer_sums` does, by tiles of codes; a heap holds the k least sums."""
+    n_queries, n_positions, _ = tables.shape
+    n = codes.shape[0]
+    sums = np.zeros((n_queries, n), np.int32)
+    limits = np.empty(n_queries, np.int32)
+    for start in range(0, n, _TILE):
+        stop = min(start + _TILE, n)
+        columns = np.ascontiguousarray(codes[start:stop].T)
+        for q in range(n_queries):
+            row = sums[q, start:stop]
+            for p in range(n_positions):
+                table, column = tables[q, p], columns[p]
+                for i in range(stop - start):
+                    row[i] += table[column[i]]
+    heap = np.empty(k, np.int32)
+    for q in range(n_queries):
+        heap[:] = np.int32(2147483647)
+        for i in range(n):
+            if sums[q, i] < heap[0]:
+                _sift(heap, sums[q, i])
+        limits[q] = heap[0]
+    return sums, limits
+
+
+def _rounded_down(tables: Floats) -> tuple[NDArray[np.int32], Integers]:
+    """Return integer tables, and how many units their sums may be off, for each query.
+
+    Each position's least entry is taken off. An entry loses less than one unit by the floor.
+    float64 sums, which decide in the end, err by ``(n_positions + 2) 2^-53`` of the largest sum,
+    and two of them are compared.
+    """
+    n_positions = tables.shape[1]
+    spans = tables - tables.min(axis=2, keepdims=True)
+    span = spans.max(axis=2).sum(axis=1)
+    with np.errstate(all="ignore"):
+        scale = (_LARGEST_SUM - n_positions) / np.where(span > 0, span, 1.0)
+        whole = np.floor(spans * scale[:, None, None])
+        error = tables.max(axis=2).sum(axis=1) * scale * ((n_positions + 4) * 2.0**-51)
+    coarse = ~np.isfinite(scale) | (span == 0)
+    whole[coarse] = 0  # nothing to tell apart in integers: everything is summed in float64
+    units = n_positions + 2 + np.ceil(np.where(coarse | ~(error < 2.0**30), 2.0**30, error))
+    whole = saturate(whole, 0, _LARGEST_SUM, np.int32)
+    return np.ascontiguousarray(whole), saturate(units, 0, 2**31 - 1, np.int64)
+
+
+def nearest_coded(tables: ArrayLike, codes: ArrayLike, k: int) -> tuple[Floats, Integers]:
+    """Return the k coded vectors that are nearest to each query.
+
+    Parameters
+    ----------
+    tables : array_like, shape (n_queries, n_positions, K)
+        As a codec's ``distance_table`` gives them; not negative.
+    codes : array_like of integers, shape (n, n_positions)
+        As its ``encode_codes`` gives them.
+    k : int
+        In [1, n].
+
+    Returns
+    -------
+    distances : ndarray of float64, shape (n_queries, k)
+        Squared, as `sum_of_entries` gives them, the least first.
+    indices : ndarray of int64, shape (n_queries, k)
+        Rows of `codes`; of equal distances the lower index first.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes do not fit.
+    RangeError
+        If a code has no codeword, an entry is negative, or k is not in [1, n].
+
+    Notes
+    -----
+    O(n_queries n n_positions) time, shared among threads. Tier T1.
+
+    Examples
+    --------
+    >>> nearest_coded([[[1.0, 0.0], [9.0, 4.0]]], [[1, 1], [0, 1], [1, 0]], 2)
+    (array([[4., 5.]]), array([[0, 1]]))
+    """
+    t = _tables(tables)
+    where = check_codes(codes, t.shape[1], t.shape[2])
+    k = check_integer(k, "k", 1, len(where))
+    if (t < 0).any():
+        raise RangeError(f"tables has an entry {t.min()}; squared distances are not negative")
+    where = np.ascontiguousarray(where)
+    distances, indices = np.empty((len(t), k)), np.empty((len(t), k), np.int64)
+    step = max(1, _SUMS // len(where))
+
+    def search(first: int, last: int) -> None:
+        for start in range(first, last, step):
+            part = t[start : min(start + step, last)]
+            whole, units = _rounded_down(part)
+            sums, limits = integer_sums_kernel(whole, where, k)
+            for q in range(len(part)):
+                limit = np.int32(min(int(limits[q]) + int(units[q]), 2**31 - 1))
+                near = np.flatnonzero(sums[q] <= limit)
+                found = sum_of_entries(part[q : q + 1], where[near])[0]
+                order = np.argsort(found, kind="stable")[:k]
+                distances[start + q], indices[start + q] = found[order], near[order]
+
+    shared_among_threads(search, len(t), t.shape[0] * where.size >= _WORTH_THREADS)
+    return distances, indices
+
+
+def _tables(tables: ArrayLike) -> Floats:
+    t = check_float_array(tables, "tables").astype(np.float64, copy=False)
+    if t.ndim != 3:
+        raise ShapeError(f"tables has shape {t.shape}; it needs (n_queries, n_positions, K)")
+    return t

@@ -14,7 +14,7 @@ from refq.conformance.strategies import edges_of, strategy_of
 from refq.conformance.strategies.numerics import near_midpoints
 from refq.core.errors import DTypeError, RangeError, ShapeError
 from refq.core.twins import registry
-from refq.numerics import nearest, nearest_codeword, squared_distances, sums_by_code
+from refq.numerics import nearest, nearest_codeword, squared_distances
 
 
 def oracle(X, codebook):
@@ -205,7 +205,7 @@ def assert_twins_agree(name, arguments):
         assert a.tobytes() == b.tobytes() == c.tobytes()
 
 
-NAMES = ["refq.numerics.nearest.nearest_two", "refq.numerics.nearest.ordered_sums"]
+NAMES = ["refq.numerics.nearest.nearest_two"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -218,22 +218,3 @@ def test_kernel_equals_definition(name, data):
 def test_kernel_equals_definition_at_the_edges(name):
     for arguments in edges_of(name):
         assert_twins_agree(name, arguments)
-
-
-def test_sums_are_added_in_the_order_of_the_rows():
-    sums, counts = sums_by_code([[1e16], [1.0], [-1e16], [7.0]], [0, 0, 0, 2], 3)
-    assert sums.ravel().tolist() == [0.0, 0.0, 7.0]  # (1e16 + 1) - 1e16 is 0 in this order
-    assert counts.tolist() == [3, 0, 1]
-    sums, _ = sums_by_code([[1e16], [-1e16], [1.0]], [0, 0, 0], 1)
-    assert sums.ravel().tolist() == [1.0]
-
-
-def test_sums_check_their_codes():
-    with pytest.raises(RangeError, match=r"codes\[1\] = 2 must be in 0\.\.1"):
-        sums_by_code([[1.0], [2.0]], [0, 2], 2)
-    with pytest.raises(RangeError, match=r"codes\[0\] = -1"):
-        sums_by_code([[1.0]], [-1], 2)
-    with pytest.raises(ShapeError):
-        sums_by_code([[1.0]], [0, 0], 2)
-    with pytest.raises(RangeError, match="n_codes"):
-        sums_by_code([[1.0]], [0], 0)

@@ -19,7 +19,7 @@ from refq.vector import (
     starting_centers,
     sum_of_entries,
 )
-from refq.vector.kmeans import lloyd_step
+from refq.vector.centroids import lloyd_step
 
 MULTISETS = [
     (points, K)

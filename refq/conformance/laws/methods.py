@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ...core.checks import shown
 from ...core.errors import RefqError
-from ...encodings import Encoding, Method
+from ...encodings import ConcatenatedEncoding, Encoding, FactoredEncoding, Method
 from ..subjects import MethodSubject
 from .comparison import first_difference
 from .registry import LawViolation, law
@@ -77,7 +77,10 @@ def _is_refused(method: Method, X: NDArray[Any]) -> bool:
 
 @law(
     "L1 promise",
-    sentence="A method's encoding is of the noun it names, and decodes to floats of W's shape.",
+    sentence=(
+        "A method's encoding is of the noun it names, or its pieces side by side are, and decodes "
+        "to floats of W's shape."
+    ),
     source="`refq.encodings.Method.noun` and `Method.encode`",
     applies_to="method",
 )
@@ -90,9 +93,18 @@ def method_promises(subject: MethodSubject) -> None:
             raise LawViolation(repr(subject), f"shape {wanted}", f"{got}")
     if x.dtype != encoding.dtype or x.dtype.kind != "f":
         raise LawViolation(repr(subject), f"{encoding.dtype}, a float dtype", f"{x.dtype}")
-    noun = type(encoding).__name__
-    if subject.method.noun and noun != subject.method.noun:
-        raise LawViolation(repr(subject), subject.method.noun, noun)
+    nouns = {type(e).__name__ for e in _side_by_side(encoding)}
+    if subject.method.noun and nouns != {subject.method.noun}:
+        raise LawViolation(repr(subject), subject.method.noun, ", ".join(sorted(nouns)))
+
+
+def _side_by_side(encoding: Encoding) -> list[Encoding]:
+    """Return the pieces of what lies side by side, reshaped or not; else the encoding itself."""
+    if isinstance(encoding, FactoredEncoding) and len(encoding.factors) == 1:
+        return _side_by_side(encoding.factors[0])
+    if isinstance(encoding, ConcatenatedEncoding):
+        return [e for piece in encoding.pieces for e in _side_by_side(piece)]
+    return [encoding]
 
 
 def _is_memoryless(subject: MethodSubject) -> bool:

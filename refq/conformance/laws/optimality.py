@@ -5,22 +5,32 @@ References
 .. [1] C. Eckart and G. Young, "The approximation of one matrix by another of lower rank",
    Psychometrika 1(3), 1936.
 .. [2] S. P. Lloyd, "Least squares quantization in PCM", IEEE Trans. Inf. Theory 28(2), 1982.
+.. [3] J. H. Conway and N. J. A. Sloane, "Sphere Packings, Lattices and Groups", Springer, chapter
+   21: the Voronoi cell of a root lattice is bounded by the minimal vectors alone.
 """
 
 from fractions import Fraction
+from itertools import combinations, pairwise, product
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...core.checks import shown
-from ...encodings import Cast, CodebookEncoding, Codec
+from ...encodings import Cast, CodebookEncoding, Codec, ScaledEncoding
 from ...scalar.learned_levels import importances, weighted_points
 from ...scalar.optimal_levels import OptimalLevelQuantizer
 from ..subjects import MethodSubject
 from .registry import LawViolation, law
 
-__all__ = ["eckart_young", "lloyd_descends", "nearest_codeword_wins", "no_levels_are_better"]
+__all__ = [
+    "eckart_young",
+    "lattice_neighbours",
+    "lloyd_descends",
+    "nearest_codeword_wins",
+    "no_levels_are_better",
+    "sums_descend",
+]
 
 
 def _is_truncation(subject: MethodSubject) -> bool:
@@ -135,7 +145,8 @@ def _exact(a: NDArray[Any], b: NDArray[Any]) -> Fraction:
 def _descends(subject: MethodSubject) -> bool:
     params = subject.method.get_params(deep=False)
     seeded = not isinstance(params.get("random_state", 0), (np.random.Generator, type(None)))
-    return seeded and "max_iter" in params and hasattr(subject.fitted, "inertia_")
+    whole = params.get("batch_size") is None  # a batch may raise the distortion of the rest
+    return seeded and whole and "max_iter" in params and hasattr(subject.fitted, "inertia_")
 
 
 @law(
@@ -220,3 +231,94 @@ def _least_distortion(x: NDArray[np.float64], w: NDArray[np.float64], n_cells: i
     for _ in range(n_cells):
         best = np.min(best[:, None] + cost, axis=0)
     return float(best[n])
+
+
+def _records_descent(subject: MethodSubject) -> bool:
+    return subject.X is None and hasattr(subject.fitted, "distortions_")
+
+
+@law(
+    "L3 sums",
+    sentence=(
+        "Every further stage of a sum of codewords leaves no more distortion, and the last one "
+        "leaves what it says."
+    ),
+    source="`refq.vector.residual`: around its mean a cell has the least distortion",
+    applies_to="method",
+    applies=_records_descent,
+)
+def sums_descend(subject: MethodSubject) -> None:
+    """Compare the recorded distortions with one another, and the last with the decoded array.
+
+    The record is made of float64 sums, relative error 2^-40 at most for these sizes. Decoding adds
+    T terms in float32: each element errs by T 2^-24 of the sum of its terms' magnitudes, which
+    bounds how far the roots of the two distortions may be apart.
+    """
+    recorded = np.asarray(vars(subject.fitted)["distortions_"])
+    W = subject.W.astype(np.float64)
+    tiny = W.size * (2.0**-40 * float(np.abs(W).max(initial=0.0))) ** 2
+    for before, now in pairwise(recorded):
+        if not now <= before * (1 + 2.0**-40) + tiny:
+            raise LawViolation(repr(subject), f"at most {before}, as before", f"{now}")
+    terms = [part.decode().astype(np.float64) for part in subject.encoding.parts().values()]
+    error = len(terms) * 2.0**-24 * np.sum([np.abs(t) for t in terms], axis=0)
+    got = float(np.sqrt(np.sum((W - subject.encoding.decode()) ** 2)))
+    said = float(np.sqrt(recorded[-1]))
+    if abs(got - said) > float(np.sqrt(np.sum(error**2))) + 2.0**-40 * (said + got):
+        raise LawViolation(repr(subject), f"distortion {said**2:.12g}", f"{got**2:.12g}")
+
+
+def _minimal_vectors(name: str) -> NDArray[np.float64]:
+    """Return the shortest vectors of D4 or E8: 24 or 240 of squared length 2."""
+    n = {"D4": 4, "E8": 8}[name]
+    found = []
+    for i, j in combinations(range(n), 2):
+        for a, b in product((1.0, -1.0), repeat=2):
+            found.append([a if k == i else b if k == j else 0.0 for k in range(n)])
+    halves = product((0.5, -0.5), repeat=n) if name == "E8" else ()
+    found += [list(v) for v in halves if sum(v) % 2 == 0]
+    return np.array(found)
+
+
+def _is_lattice(subject: MethodSubject) -> bool:
+    kept = isinstance(subject.encoding, ScaledEncoding)
+    return kept and getattr(subject.method, "lattice", None) in ("D4", "E8")
+
+
+@law(
+    "L3 lattice",
+    sentence=(
+        "A lattice quantizer's codes are points of the lattice, and no neighbour of a point is "
+        "nearer to what was coded."
+    ),
+    source="Conway and Sloane, Sphere Packings, chapter 21: D4 and E8 have no other walls",
+    applies_to="method",
+    applies=_is_lattice,
+)
+def lattice_neighbours(subject: MethodSubject) -> None:
+    """Subtract every minimal vector; squared distances in float64 err by 2^-48 of the larger one.
+
+    A point x is nearest to p if and only if ``2 (x - p) . v <= v . v`` for every minimal v.
+    """
+    fitted, encoding = vars(subject.fitted), cast(ScaledEncoding, subject.encoding)
+    name = str(vars(subject.method)["lattice"])
+    vectors = _minimal_vectors(name)
+    factor = 2 if name == "E8" else 1
+    p = encoding.elements.decode().reshape(-1, vectors.shape[1]).astype(np.float64) / factor
+    x = subject.given.astype(np.float64).reshape(p.shape) / fitted["scale_"]
+    x = np.clip(x, -fitted["limit_"], fitted["limit_"])
+    whole = (p == np.rint(p)).all(axis=1) & (p.sum(axis=1) % 2 == 0)
+    half = (p - 0.5 == np.rint(p - 0.5)).all(axis=1) & (p.sum(axis=1) % 2 == 0)
+    outside = ~(whole | half if name == "E8" else whole)
+    if outside.any():
+        row = int(np.argmax(outside))
+        raise LawViolation(f"{subject!r}, vector {row}", f"a point of {name}", f"{p[row].tolist()}")
+    beyond = (x - p) @ vectors.T - 1.0  # v . v is 2
+    if beyond.max(initial=-1.0) > 2.0**-44 * (1 + np.abs(x).max(initial=0.0)):
+        row = int(np.argmax(beyond.max(axis=1)))
+        nearer = p[row] + vectors[int(np.argmax(beyond[row]))]
+        raise LawViolation(
+            f"{subject!r}, vector {x[row].round(4).tolist()}",
+            f"{nearer.tolist()}, which is nearer",
+            f"{p[row].tolist()}",
+        )

@@ -6,9 +6,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...lowrank.svd import truncated_svd
-from ...numerics import nearest_codeword, optimal_borders, sums_by_code
+from ...numerics import cell_moments, nearest_codeword, optimal_borders
 from ...scalar.lloyd_max import starting_levels
 from ...scalar.optimal_levels import cell_means
+from ...vector.lattices import nearest_d
+from ...vector.optimized_product import procrustes
+from ...vector.residual import residual_of
 from ..subjects import MethodSubject, method_examples, plain_array
 from .registry import plant_function
 
@@ -85,19 +88,21 @@ plant_function(
 )
 
 
-_honest_sums = sums_by_code
+_honest_moments = cell_moments
 
 
-def _next_cell(X: ArrayLike, codes: ArrayLike, n_codes: int) -> Any:
-    sums, counts = _honest_sums(X, codes, n_codes)
-    return np.roll(sums, 1, axis=0), counts
+def _next_cell(
+    X: NDArray[Any], codes: NDArray[Any], centers: NDArray[Any], weights: Any = None
+) -> Any:
+    sums, totals, distortions = _honest_moments(X, codes, centers, weights)
+    return np.roll(sums, 1, axis=0), totals, distortions
 
 
 plant_function(
     "sums of the next cell",
     "L3 Lloyd",
     "Sums and counts are off by one cell.",
-    sums_by_code,
+    cell_moments,
     _next_cell,
     _k_means_subjects,
 )
@@ -146,3 +151,52 @@ plant_function(
     _middles,
     _optimal_subjects,
 )
+
+
+def _transposed(X: NDArray[Any], Y: NDArray[Any]) -> NDArray[Any]:
+    U, _, Vt = np.linalg.svd(X.T @ Y)
+    return (U @ Vt).T
+
+
+plant_function(
+    "rotation transposed",
+    "L3 Lloyd",
+    "The Procrustes rotation turns the other way.",
+    procrustes,
+    _transposed,
+    lambda: named_subjects("OptimizedProductQuantizer"),
+)
+
+
+def _nothing_taken_off(X: NDArray[Any], codes: NDArray[Any], books: Any) -> NDArray[Any]:
+    return X.astype(np.float64)
+
+
+plant_function(
+    "residual forgotten",
+    "L3 sums",
+    "The second book learns the data again, not what the first left over.",
+    residual_of,
+    _nothing_taken_off,
+    lambda: named_subjects("ResidualQuantizer"),
+)
+
+
+def _plain_rounding(X: NDArray[Any]) -> NDArray[Any]:
+    return np.rint(X) + 0.0
+
+
+def _first_gives_way(X: NDArray[Any]) -> NDArray[Any]:
+    rounded = np.rint(X) + 0.0
+    odd = rounded.sum(axis=1) % 2 != 0
+    rounded[odd, 0] += np.where(X[odd, 0] >= rounded[odd, 0], 1.0, -1.0)
+    return rounded
+
+
+for _name, _said, _found in [
+    ("parity forgotten", "Every coordinate is rounded, and the sum may be odd.", _plain_rounding),
+    ("first coordinate gives way", "Not the largest rounding error is undone.", _first_gives_way),
+]:
+    plant_function(
+        _name, "L3 lattice", _said, nearest_d, _found, lambda: named_subjects("LatticeQuantizer")
+    )

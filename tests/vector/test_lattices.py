@@ -1,0 +1,119 @@
+"""D4 and E8 against every lattice point of a box, in fractions."""
+
+from fractions import Fraction
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from refq.core.errors import RangeError, ShapeError
+from refq.encodings import Cast
+from refq.vector import LatticeQuantizer, nearest_d, nearest_e8
+
+#: coordinates beside integers, halves and quarters, where points are equally near
+COORDINATES = st.tuples(st.integers(-6, 6), st.sampled_from([0.0, 2.0**-40, -(2.0**-40), 0.1])).map(
+    lambda pair: pair[0] / 4 + pair[1]
+)
+
+
+def distance(x, p):
+    return sum((Fraction(a) - Fraction(b)) ** 2 for a, b in zip(x, p, strict=True))
+
+
+def least_on_a_box(x, coset, spread):
+    """The least squared distance to points of D_n + coset within a box around x."""
+    near = [
+        [v + coset for v in range(int(np.floor(c)) - spread, int(np.floor(c)) + spread + 2)]
+        for c in x
+    ]
+    points = (p for p in product(*near) if sum(v - coset for v in p) % 2 == 0)
+    return min(distance(x, p) for p in points)
+
+
+@given(st.lists(COORDINATES, min_size=4, max_size=4))
+@example([0.5, 0.5, 0.5, 0.5])
+@example([1.0, 0.0, 0.0, 0.0])
+def test_d4_is_the_nearest_on_a_box(x):
+    found = nearest_d(np.array([x]))[0].tolist()
+    assert all(v == int(v) for v in found)
+    assert sum(found) % 2 == 0
+    assert distance(x, found) == least_on_a_box(x, 0, 1)
+
+
+@given(st.lists(COORDINATES, min_size=8, max_size=8))
+@example([0.5] * 8)
+@example([0.25] * 8)
+@example([1.0] + [0.0] * 7)
+def test_e8_is_the_nearest_on_a_box(x):
+    found = nearest_e8(np.array([x]))[0].tolist()
+    doubled = [2 * v for v in found]
+    assert len({int(v) % 2 for v in doubled}) == 1
+    assert sum(doubled) % 4 == 0
+    # two values for each coordinate in either coset: the floor and the one above
+    best = min(least_on_a_box(x, 0, 0), least_on_a_box(x, Fraction(1, 2), 0))
+    assert distance(x, found) <= best * (1 + Fraction(1, 2**48)) + Fraction(1, 2**90)
+
+
+def test_no_vector_is_farther_than_the_covering_radius():
+    rng = np.random.default_rng(0)
+    for n, nearest in [(4, nearest_d), (8, nearest_e8)]:
+        X = rng.uniform(-3, 3, (20_000, n))
+        assert ((X - nearest(X)) ** 2).sum(axis=1).max() <= 1
+    deep = {4: [1.0, 0, 0, 0], 8: [1.0] + [0] * 7}  # holes, where the radius is reached
+    assert ((deep[4] - nearest_d(np.array([deep[4]]))) ** 2).sum() == 1
+    assert ((deep[8] - nearest_e8(np.array([deep[8]]))) ** 2).sum() == 1
+
+
+def test_the_gain_over_rounding_is_that_of_the_books():
+    # normalized second moments: 0.083333 of Z, 0.076603 of D4, 0.071682 of E8 (Conway, Sloane,
+    # Sphere Packings, table 2.3); volumes of the cells are 2 and 1
+    rng = np.random.default_rng(1)
+    for n, nearest, volume, moment in [(4, nearest_d, 2, 0.076603), (8, nearest_e8, 1, 0.071682)]:
+        X = rng.uniform(0, 4, (200_000, n))
+        got = ((X - nearest(X)) ** 2).mean() / volume ** (2 / n)
+        assert got == pytest.approx(moment, rel=0.005)  # the mean's deviation is below 0.1 %
+
+
+@given(st.integers(0, 2**32), st.sampled_from(["D4", "E8"]), st.sampled_from([3, 4, 8, 16]))
+def test_codes_hold_what_is_scaled(seed, lattice, bits):
+    W = np.random.default_rng(seed).standard_normal((3, 16)).astype(np.float32)
+    q = LatticeQuantizer(lattice, bits).fit(W)
+    e = q.encode(W)
+    assert e.stored_bits == 48 * bits + 16
+    error = np.abs(W.astype(np.float64) - e.decode())
+    assert (error <= q.error_bound(W, e)).all()
+    assert q.encode(e.decode()).to_bytes() == e.to_bytes()
+    d = 4 if lattice == "D4" else 8
+    # float16 rounds the scale by 2^-11 of itself; nothing else is clipped
+    norms = np.linalg.norm(error.reshape(-1, d), axis=1)
+    assert norms.max() <= q.scale_ * (1 + 2.0**-20) + d * np.abs(W).max() * 2.0**-11
+
+
+def test_the_outermost_coordinates():
+    for lattice, bits, limit in [("D4", 3, 3), ("E8", 3, 1), ("D4", 8, 127), ("E8", 8, 63)]:
+        W = np.array([[1.0] * 8, [-1.0] * 8, [1.0] + [0.0] * 7], np.float32) * limit
+        q = LatticeQuantizer(lattice, bits, scale=1.0).fit(W)
+        assert q.limit_ == limit
+        far = q.encode(np.full((3, 8), 1e30, np.float32)).decode()
+        assert np.abs(far).max() <= limit + 0.5
+        assert np.abs(q.encode(W).decode()).max() <= limit + 0.5
+    q = LatticeQuantizer("D4", 3, scale=0.5).fit(np.zeros((1, 4)))
+    assert q.encode([[0.0, 0.0, 0.0, 0.0]]).decode().tolist() == [[0.0] * 4]
+
+
+def test_shapes_and_errors():
+    q = LatticeQuantizer("D4", scale_method=Cast("float32"))
+    for shape in [(8,), (3, 4), (2, 2, 2, 2)]:
+        W = np.random.default_rng(0).standard_normal(shape)
+        assert q.fit(W).encode(W).decode().shape == shape
+    with pytest.raises(ShapeError, match="multiple of 8 for E8"):
+        LatticeQuantizer("E8").fit(np.zeros((2, 12)))
+    with pytest.raises(ShapeError, match="2 axes"):
+        LatticeQuantizer("D4").fit(np.ones(4)).encode(np.ones((1, 4)))
+    for bad in ({"bits": 2}, {"lattice": "A2"}, {"scale": 0.0}, {"scale": -1.0}):
+        with pytest.raises(RangeError, match=next(iter(bad))):
+            LatticeQuantizer(**bad).fit(np.zeros((2, 8)))
+    with pytest.raises(ShapeError, match="empty"):
+        LatticeQuantizer().fit(np.zeros((0, 8)))

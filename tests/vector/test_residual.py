@@ -1,0 +1,116 @@
+"""Residual quantization: stages, beams, and k-means as one stage."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refq.core.errors import NotFittedError, RangeError, ShapeError
+from refq.encodings import Cast, Encoding
+from refq.vector import KMeansQuantizer, ResidualQuantizer, sum_codec
+from refq.vector.sum_codec import beam_codes, decoded_sum, distortion, greedy_codes
+
+
+def weights(seed, shape=(20, 12)):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+@given(st.integers(0, 2**32), st.sampled_from([1, 2, 4]), st.sampled_from([1, 3]))
+def test_one_stage_is_kmeans(seed, d, beam):
+    W = weights(seed)
+    q = ResidualQuantizer(1, 5, d, beam, max_iter=100, random_state=seed).fit(W)
+    k = KMeansQuantizer(5, d, random_state=seed).fit(W)
+    assert q.codebooks_[0].tolist() == k.codebook_.tolist()
+    assert q.encode_codes(W).tolist() == k.encode_codes(W).tolist()
+    assert q.encode(W).decode().tolist() == k.encode(W).decode().tolist()
+
+
+@given(st.integers(0, 2**32))
+def test_beam_of_one_is_greedy(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.integers(-9, 10, (6, 2)).astype(float)  # whole numbers: many ties
+    books = [rng.integers(-5, 6, (4, 2)).astype(float) for _ in range(3)]
+    residual, codes = X, []
+    for book in books:
+        found = ((residual[:, None] - book) ** 2).sum(axis=2).argmin(axis=1)
+        codes.append(found)
+        residual = residual - book[found]
+    assert greedy_codes(X, books).tolist() == np.stack(codes, axis=1).tolist()
+    assert beam_codes(X, books, 1).tolist() == greedy_codes(X, books).tolist()
+
+
+@given(st.integers(0, 2**32), st.sampled_from([64, 100]))
+def test_the_widest_beam_is_the_optimum(seed, width):
+    rng = np.random.default_rng(seed)
+    X = rng.integers(-9, 10, (5, 2)).astype(float)
+    books = [rng.integers(-5, 6, (4, 2)).astype(float) for _ in range(3)]
+    codes = beam_codes(X, books, width)
+    every = np.array(list(product(range(4), repeat=3)))
+    sums = decoded_sum(every, books)
+    best = ((X[:, None] - sums) ** 2).sum(axis=2).min(axis=1)
+    assert ((X - decoded_sum(codes, books)) ** 2).sum(axis=1).tolist() == best.tolist()
+
+
+def test_a_beam_over_several_chunks(monkeypatch):
+    rng = np.random.default_rng(0)
+    X, books = rng.standard_normal((40, 3)), list(rng.standard_normal((3, 8, 3)))
+    want = beam_codes(X, books, 4).tolist()
+    monkeypatch.setattr(sum_codec, "_CHUNK", 100)
+    assert beam_codes(X, books, 4).tolist() == want
+    assert distortion(X, beam_codes(X, books, 4), books) < distortion(
+        X, greedy_codes(X, books), books
+    )
+
+
+@given(st.integers(0, 2**32), st.sampled_from([1, 2]), st.sampled_from(["float16", "float32"]))
+def test_stages_never_raise_the_distortion_and_it_is_what_is_decoded(seed, beam, form):
+    W = weights(seed)
+    q = ResidualQuantizer(4, 6, 3, beam, codebook_method=Cast(form), random_state=0).fit(W)
+    assert (np.diff(q.distortions_) <= 0).all()
+    codes = q.encode_codes(W).reshape(-1, 4)
+    assert q.distortions_[-1] == distortion(W.reshape(-1, 3), codes.astype(int), q.codebooks_)
+    # prefixes of a greedy code are the stages
+    if beam == 1:
+        for s in range(1, 5):
+            got = distortion(W.reshape(-1, 3), codes[:, :s].astype(int), q.codebooks_[:s])
+            assert got == q.distortions_[s - 1]
+
+
+def test_encoding():
+    W = weights(0)
+    q = ResidualQuantizer(3, 5, 4, random_state=0).fit(W)
+    e = q.encode(W)
+    assert e.stored_bits == 3 * (60 * 3 + 5 * 4 * 16)
+    assert Encoding.from_bytes(e.to_bytes()).decode().tolist() == e.decode().tolist()
+    assert q.encode_codes(W).shape == (20, 9)
+    assert q.encode_codes(W).dtype == np.uint8
+    assert q.decode_codes(q.encode_codes(W)).tolist() == e.decode().tolist()
+    filters = weights(1, (6, 2, 2, 2))
+    assert q.encode(filters).decode().shape == filters.shape
+
+
+def test_errors():
+    W = weights(0)
+    for call in ("encode", "encode_codes", "decode_codes"):
+        with pytest.raises(NotFittedError):
+            getattr(ResidualQuantizer(), call)(np.zeros((2, 2), np.int64))
+    with pytest.raises(RangeError, match="n_codewords = 61 exceeds the 60 vectors"):
+        ResidualQuantizer(2, 61, 4).fit(W)
+    with pytest.raises(ShapeError, match="does not divide the row length 12"):
+        ResidualQuantizer(2, 2, 5).fit(W)
+    with pytest.raises(ShapeError, match="empty"):
+        ResidualQuantizer(2, 2).fit(np.zeros((0, 4)))
+    for bad in ({"n_stages": 0}, {"beam_width": 0}, {"max_iter": 0}, {"init": "linear"}):
+        with pytest.raises(RangeError, match=next(iter(bad))):
+            ResidualQuantizer(**bad).fit(W)
+    q = ResidualQuantizer(2, 3, 4, random_state=0).fit(W)
+    with pytest.raises(ShapeError, match="row length 6"):
+        q.encode(np.zeros((2, 6)))
+    with pytest.raises(ShapeError, match="multiple of codeword_size"):
+        q.encode_codes(np.zeros((2, 6)))
+    with pytest.raises(ShapeError, match="multiple of 2 books"):
+        q.decode_codes([[0, 1, 2]])
+    with pytest.raises(RangeError, match=r"codes\[0, 1\] = 3"):
+        q.decode_codes([[0, 3]])

@@ -12,7 +12,6 @@ import argparse
 import difflib
 import os
 import sys
-import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -155,7 +154,8 @@ def _parser() -> _Parser:
     )
     compress.add_argument("--out", metavar="DIR", type=Path, help="write report and .refq files")
     compress.add_argument("--seed", metavar="N", type=_seed, default=0, help="default: 0")
-    command("list", "list every method: the noun it lands on, the data it needs, what it does")
+    methods = command("list", "list every method with its noun, paper and tutorial, or tell of one")
+    methods.add_argument("name", nargs="?", metavar="NAME")
     formats = command("formats", "list the number formats, or draw one")
     formats.add_argument("name", nargs="?", metavar="NAME")
     formats.add_argument("--widths", action="store_true", help="levels, ranges and steps per width")
@@ -270,16 +270,20 @@ def _remarks(report: Any, n_images: int) -> Iterable[str]:
 
 def _list(arguments: argparse.Namespace) -> None:
     from .passes.plan_files import known_methods
-    from .report.tables import text_table
+    from .report.method_list import method_page, method_table
 
-    rows = []
-    for name, method in sorted(known_methods().items()):
-        sentence = (method.__doc__ or "").strip().splitlines()[0].replace("`", "")
-        needs = ", ".join(sorted(method.needs)) or "-"
-        first, *rest = textwrap.wrap(sentence, 60) or [""]
-        rows.append((name, method.noun.removesuffix("Encoding"), needs, first))
-        rows += [("", "", "", line) for line in rest]
-    print(text_table(("method", "noun", "needs", "what it does"), rows, left=range(4)))
+    methods = known_methods()
+    if arguments.name is None:
+        print(method_table(methods))
+        return
+    from .conformance import LAWS
+    from .conformance.subjects import MethodSubject, plain_array
+
+    name = _choose("method", arguments.name, methods)
+    method = methods[name]
+    subject = MethodSubject.of(method.examples()[0], plain_array())
+    judging = [law for law in LAWS.values() if law.applies_to == "method" and law.applies(subject)]
+    print(method_page(name, method, {law.name: law.sentence for law in judging}))
 
 
 def _formats(arguments: argparse.Namespace) -> None:

@@ -249,6 +249,16 @@ def test_list_names_every_method(capsys):
     assert all(len(line) <= 100 for line in lines)
 
 
+def test_list_tells_of_one_method(capsys):
+    assert cli.main(["list", "gptq"]) == 0
+    page = capsys.readouterr().out
+    for line in ("lands on  ScaledEncoding", "needs     inputs", "Frantar 2022, arXiv:2210.17323"):
+        assert line in page
+    assert "L3 error feedback" in page
+    assert "L3 lattice" not in page
+    assert "'nothing'" in refused(capsys, "list", "nothing")
+
+
 def test_formats_by_width(capsys):
     assert cli.main(["formats", "--widths"]) == 0
     lines = capsys.readouterr().out.splitlines()

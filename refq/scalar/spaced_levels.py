@@ -25,7 +25,8 @@ ends, the overload distance and ``v |x'|``.
 
 References
 ----------
-.. [1] D. Miyashita, E. H. Lee, B. Murmann, arXiv:1603.01025.
+.. [1] D. Miyashita, E. H. Lee, B. Murmann, "Convolutional Neural Networks using Logarithmic Data
+   Representation", 2016, arXiv:1603.01025.
 .. [2] Y. Li, X. Dong, W. Wang, arXiv:1909.13144.
 """
 

@@ -72,8 +72,8 @@ def tutorials_of(name: str) -> str:
 
     Examples
     --------
-    >>> tutorials_of("AffineQuantizer")[:2]
-    '01'
+    >>> tutorials_of("AffineQuantizer")[:5]
+    '00 01'
     """
     return " ".join(n for n, methods in TUTORIALS.items() if name in methods) or "-"
 

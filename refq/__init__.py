@@ -20,8 +20,8 @@ _NAMES = {
     "encodings": "Encoding DenseEncoding GeneratedEncoding ScaledEncoding CodebookEncoding "
     "ConcatenatedEncoding SummedEncoding FactoredEncoding MaskedEncoding dense from_codes "
     "entropy_code Method Codec Cast",
-    "scalar": "AffineQuantizer LevelQuantizer BlockScaledQuantizer GPTQ AdaRound BinaryQuantizer "
-    "TernaryQuantizer SpacedLevelQuantizer LloydMaxQuantizer OptimalLevelQuantizer "
+    "scalar": "AffineQuantizer LevelQuantizer BlockScaledQuantizer GPTQ AdaRound HQQ AWQ "
+    "RotatedQuantizer AccumulatorAwareQuantizer BinaryQuantizer TernaryQuantizer SpacedLevelQuantizer LloydMaxQuantizer OptimalLevelQuantizer "
     "OutlierQuantizer DroppedBitsQuantizer HashedQuantizer RangeMethod MinMaxRange PercentileRange "
     "HistogramRange MovingAverageRange FixedRange MeanSquaredErrorRange EntropyRange global_range",
     "vector": "KMeansQuantizer ProductQuantizer OptimizedProductQuantizer ResidualQuantizer "

@@ -73,7 +73,10 @@ from .pruning import (
 )
 from .report import summarize as summarize
 from .scalar import (
+    AWQ as AWQ,
     GPTQ as GPTQ,
+    HQQ as HQQ,
+    AccumulatorAwareQuantizer as AccumulatorAwareQuantizer,
     AdaRound as AdaRound,
     AffineQuantizer as AffineQuantizer,
     BinaryQuantizer as BinaryQuantizer,
@@ -95,6 +98,7 @@ from .scalar import (
     SpacedLevelQuantizer as SpacedLevelQuantizer,
     TernaryQuantizer as TernaryQuantizer,
     global_range as global_range,
+    RotatedQuantizer as RotatedQuantizer,
 )
 from .vector import (
     AdditiveQuantizer as AdditiveQuantizer,

@@ -1,7 +1,9 @@
 """Methods that code one number at a time."""
 
+from .accumulator_aware import AccumulatorAwareQuantizer, l1_projection
 from .adaround import AdaRound, rectified_sigmoid, rounding_objective
 from .affine import AffineQuantizer, affine_bound
+from .awq import AWQ, channel_scale
 from .binary import BinaryQuantizer, hard_sigmoid
 from .block_scale import optimal_level_scale
 from .block_scaled import SCALE_RULES, BlockScaledQuantizer, relative_bound, scale_exponent
@@ -9,6 +11,7 @@ from .clipping import EntropyRange, MeanSquaredErrorRange
 from .dropped_bits import DroppedBitsQuantizer, drop_bits
 from .gptq import GPTQ
 from .hashed import HashedQuantizer
+from .hqq import HQQ, shrink
 from .learned_levels import LearnedLevels
 from .levels import LevelQuantizer
 from .lloyd_max import LloydMaxQuantizer, normal_levels
@@ -26,6 +29,7 @@ from .observers import (
 from .optimal_levels import OptimalLevelQuantizer
 from .outliers import OutlierQuantizer
 from .ranges import MinMaxRange, PercentileRange, RangeMethod
+from .rotation import RotatedQuantizer, hadamard_transform, incoherence
 from .schemes import (
     SCHEMES,
     affine_parameters,
@@ -41,10 +45,13 @@ from .spacings import SPACINGS, ratio_error
 from .ternary import TernaryQuantizer
 
 __all__ = [
+    "AWQ",
     "GPTQ",
+    "HQQ",
     "SCALE_RULES",
     "SCHEMES",
     "SPACINGS",
+    "AccumulatorAwareQuantizer",
     "AdaRound",
     "AffineQuantizer",
     "BinaryQuantizer",
@@ -68,18 +75,23 @@ __all__ = [
     "PercentileRange",
     "RangeMethod",
     "RangeObserver",
+    "RotatedQuantizer",
     "SampleObserver",
     "SpacedLevelQuantizer",
     "TernaryQuantizer",
     "affine_bound",
     "affine_parameters",
+    "channel_scale",
     "code_range",
     "drop_bits",
     "format_of",
     "global_range",
+    "hadamard_transform",
     "hard_sigmoid",
     "has_zero_point",
+    "incoherence",
     "is_symmetric",
+    "l1_projection",
     "normal_levels",
     "optimal_level_scale",
     "ratio_error",
@@ -88,5 +100,6 @@ __all__ = [
     "rounding_objective",
     "scale_exponent",
     "scale_of",
+    "shrink",
     "zero_point_of",
 ]

@@ -21,6 +21,7 @@ from . import (
     models,
     optimality,
     ranges,
+    rounding,
     sizes,
 )
 from .edges import layouts_of
@@ -50,5 +51,6 @@ __all__ = [
     "near_tie_probes",
     "optimality",
     "ranges",
+    "rounding",
     "sizes",
 ]

@@ -13,6 +13,7 @@ from . import (
     nouns,
     optimality,
     ranges,
+    rounding,
     sizes,
 )
 from .registry import MUTANTS, Mutant, mutants_of, plant, plant_function, register, survives
@@ -36,6 +37,7 @@ __all__ = [
     "plant_function",
     "ranges",
     "register",
+    "rounding",
     "sizes",
     "survives",
 ]

@@ -1,0 +1,120 @@
+"""Mistakes of searched scales and zero points, and of narrow accumulators: more of L3."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...scalar import accumulator_aware, hqq
+from ...scalar.accumulator_aware import l1_projection
+from ...scalar.adaround import rounding_objective
+from ...scalar.hqq import shrink
+from .optimality import named_subjects
+from .registry import plant, plant_function
+
+__all__: list[str] = []
+
+
+def _hqq_subjects() -> list[Any]:
+    return named_subjects("HQQ")
+
+
+def _negative(r: NDArray[np.float64], beta: float, p: float) -> NDArray[np.float64]:
+    return -np.maximum(np.abs(r) - 1 / beta, 0.0) * np.sign(r) * 8
+
+
+_honest_step = hqq.HQQ._step
+
+
+def _other_way(self: Any, wide: Any, zero: Any, beta: float) -> Any:
+    return 2 * zero - _honest_step(self, wide, zero, beta)
+
+
+_honest_error = hqq.HQQ._error
+
+
+def _worst(self: Any, wide: Any, zero: Any) -> Any:
+    return -_honest_error(self, wide, zero)
+
+
+_HALF = "L3 half-quadratic"
+plant_function(
+    "shrinkage with the wrong sign",
+    _HALF,
+    "What is forgiven is added to the error.",
+    shrink,
+    _negative,
+    _hqq_subjects,
+)
+plant(
+    "zero point moves the other way",
+    _HALF,
+    "The mean error is subtracted where it must be added.",
+    hqq.HQQ,
+    "_step",
+    _other_way,
+    _hqq_subjects,
+)
+plant(
+    "worst zero point kept",
+    _HALF,
+    "Of all zero points on the path the one with the largest p-norm is kept.",
+    hqq.HQQ,
+    "_error",
+    _worst,
+    _hqq_subjects,
+)
+
+
+def _awq_subjects() -> list[Any]:
+    return named_subjects("AWQ")
+
+
+def _largest(difference: NDArray[np.float64], gram: NDArray[np.float64]) -> NDArray[np.float64]:
+    return -np.einsum("ij,ij->i", difference @ gram, difference)
+
+
+plant_function(
+    "worst scale kept",
+    "L3 searched scale",
+    "Of all alphas the one with the largest error is kept.",
+    rounding_objective,
+    _largest,
+    _awq_subjects,
+)
+
+
+def _narrow_subjects() -> list[Any]:
+    return named_subjects("AccumulatorAwareQuantizer")
+
+
+_honest_projection = l1_projection
+
+
+def _nearest_after(x: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
+    inside = _honest_projection(x, radius)
+    return np.asarray(inside + np.sign(inside) * 0.5)  # truncated: half away from zero
+
+
+def _one_bit_more(self: Any) -> int:
+    return int((1 << self.accumulator_bits) - 1)
+
+
+_NARROW = "L3 accumulator"
+plant_function(
+    "rounded to nearest in the ball",
+    _NARROW,
+    "The projected row is rounded to nearest, which makes it longer.",
+    l1_projection,
+    _nearest_after,
+    _narrow_subjects,
+)
+plant(
+    "accumulator without a sign",
+    _NARROW,
+    "2^P - 1 is taken for the largest sum.",
+    accumulator_aware.AccumulatorAwareQuantizer,
+    "_highest",
+    _one_bit_more,
+    _narrow_subjects,
+)

@@ -13,9 +13,9 @@ That holds if::
 
     |q|_1 <= T = floor((2^(P-1) - 1) / max(-a, b))
 
-([1]_, equation 3, there for any input of N bits). A row beyond T is projected onto the ball
+([1]_, section 3, where 2^N stands for max(-a, b)). A row beyond T is projected onto the ball
 ``|t|_1 <= T`` of its quotients ``t = w / s``, which subtracts one threshold from all magnitudes
-([2]_), and is rounded toward zero, which never lengthens it.
+([2]_, in this place [3]_), and is rounded toward zero, which never lengthens it.
 
 Conventions
 -----------
@@ -29,6 +29,8 @@ References
    Guaranteed Overflow Avoidance", ICCV 2023, arXiv:2308.13504.
 .. [2] J. Duchi, S. Shalev-Shwartz, Y. Singer, T. Chandra, "Efficient Projections onto the l1-Ball
    for Learning in High Dimensions", ICML 2008, figure 1.
+.. [3] I. Colbert, A. Pappalardo, J. Petri-Koenig, Y. Umuroglu, "A2Q+: Improving Accumulator-Aware
+   Weight Quantization", ICML 2024, arXiv:2401.10432.
 """
 
 from typing import Any, ClassVar

@@ -2,6 +2,7 @@
 
 from . import (
     edges,
+    equalization,
     estimators,
     feedback,
     formats,
@@ -22,6 +23,7 @@ __all__ = [
     "MUTANTS",
     "Mutant",
     "edges",
+    "equalization",
     "estimators",
     "feedback",
     "formats",

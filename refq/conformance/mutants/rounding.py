@@ -91,9 +91,9 @@ def _narrow_subjects() -> list[Any]:
 _honest_projection = l1_projection
 
 
-def _nearest_after(x: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
+def _outward(x: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
     inside = _honest_projection(x, radius)
-    return np.asarray(inside + np.sign(inside) * 0.5)  # truncated: half away from zero
+    return np.asarray(inside + np.sign(inside) * 0.999)  # truncated afterwards
 
 
 def _one_bit_more(self: Any) -> int:
@@ -102,11 +102,11 @@ def _one_bit_more(self: Any) -> int:
 
 _NARROW = "L3 accumulator"
 plant_function(
-    "rounded to nearest in the ball",
+    "rounded away from zero",
     _NARROW,
-    "The projected row is rounded to nearest, which makes it longer.",
+    "The projected row is rounded outward, which makes it longer.",
     l1_projection,
-    _nearest_after,
+    _outward,
     _narrow_subjects,
 )
 plant(

@@ -45,6 +45,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import formats
+from ..core.errors import RangeError
 from ..core.granularity import PerAxis, PerGroup, block_reduce, expand
 from ..core.rounding import saturate
 from ..encodings import Cast, DenseEncoding, Encoding, Method, ScaledEncoding, stored
@@ -81,8 +82,9 @@ def shrink(r: NDArray[np.float64], beta: float, p: float) -> NDArray[np.float64]
     >>> shrink(np.array([-2.0, 0.25, 0.0]), 1.0, 1.0)
     array([-1.,  0.,  0.])
     """
-    size = np.maximum(np.abs(r), beta ** (-1 / (2 - p)))  # below that, all is zero
-    return np.sign(r) * np.maximum(size - size ** (p - 1) / beta, 0.0)
+    zero = beta ** (-1 / (2 - p))  # up to here all is forgiven
+    size = np.maximum(np.abs(r), zero)
+    return np.where(size > zero, np.sign(r) * np.maximum(size - size ** (p - 1) / beta, 0.0), 0.0)
 
 
 class HQQ(Method):
@@ -110,6 +112,11 @@ class HQQ(Method):
         The stored zero points, one per block.
     path_ : ndarray of float64, shape (steps + 1, *blocks)
         The zero points before each step and after the last, not yet stored.
+
+    Raises
+    ------
+    RangeError
+        If the quantizer lands on something else, or `zero_method` does not keep its zero points.
 
     Notes
     -----
@@ -187,6 +194,12 @@ class HQQ(Method):
         errors = np.stack([self._error(wide, z) for z in path])
         best = np.take_along_axis(self.path_, errors.argmin(axis=0)[None], axis=0)[0]
         kept, again = stored(best, self.zero_method), stored(start, self.zero_method)
+        if (again[1] != start).any():
+            wrong = float(start[again[1] != start][0])
+            raise RangeError(
+                f"zero_method = {self.zero_method!r} keeps {wrong} as another number; zero points "
+                "begin as whole ones: use a format with more significant bits"
+            )
         # rounding to storage can make the best worse than the first
         worse = self._error(wide, self._as_decoded(kept[1])) > errors[0]
         if worse.any():

@@ -21,9 +21,11 @@ _NAMES = {
     "ConcatenatedEncoding SummedEncoding FactoredEncoding MaskedEncoding dense from_codes "
     "entropy_code Method Codec Cast",
     "scalar": "AffineQuantizer LevelQuantizer BlockScaledQuantizer GPTQ AdaRound HQQ AWQ "
-    "RotatedQuantizer AccumulatorAwareQuantizer BinaryQuantizer TernaryQuantizer SpacedLevelQuantizer LloydMaxQuantizer OptimalLevelQuantizer "
-    "OutlierQuantizer DroppedBitsQuantizer HashedQuantizer RangeMethod MinMaxRange PercentileRange "
-    "HistogramRange MovingAverageRange FixedRange MeanSquaredErrorRange EntropyRange global_range",
+    "RotatedQuantizer AccumulatorAwareQuantizer BinaryQuantizer TernaryQuantizer "
+    "SpacedLevelQuantizer LloydMaxQuantizer OptimalLevelQuantizer OutlierQuantizer "
+    "DroppedBitsQuantizer HashedQuantizer RangeMethod MinMaxRange PercentileRange "
+    "HistogramRange MovingAverageRange FixedRange MeanSquaredErrorRange EntropyRange "
+    "global_range",
     "vector": "KMeansQuantizer ProductQuantizer OptimizedProductQuantizer ResidualQuantizer "
     "AdditiveQuantizer LatticeQuantizer",
     "lowrank": "SVDFactorizer",

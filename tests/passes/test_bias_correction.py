@@ -29,7 +29,8 @@ def by_quadrature(mean, deviation, low, high):
     """Return the mean of the clipped normal by the trapezoidal rule."""
     t = np.linspace(-12, 12, 200_001)
     density = np.exp(-t * t / 2) / sqrt(2 * pi)
-    return float(np.trapezoid(np.clip(mean + deviation * t, low, high) * density, t))
+    values = np.clip(mean + deviation * t, low, high) * density
+    return float(np.sum(values[1:] + values[:-1]) / 2 * (t[1] - t[0]))
 
 
 @given(st.floats(-5, 5), st.floats(0.01, 5), st.sampled_from([(0, np.inf), (0, 6), (-1, 1)]))

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...scalar import accumulator_aware, hqq
+from ...scalar import accumulator_aware, hqq, rotation
 from ...scalar.accumulator_aware import l1_projection
 from ...scalar.adaround import rounding_objective
 from ...scalar.hqq import shrink
+from ...scalar.rotation import hadamard_transform
 from .optimality import named_subjects
 from .registry import plant, plant_function
 
@@ -117,4 +118,41 @@ plant(
     "_highest",
     _one_bit_more,
     _narrow_subjects,
+)
+
+
+def _rotation_subjects() -> list[Any]:
+    return named_subjects("RotatedQuantizer")
+
+
+_honest_transform = hadamard_transform
+
+
+def _one_round_less(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    halves = x.reshape(*x.shape[:-1], 2, -1)
+    return 2 * _honest_transform(halves).reshape(x.shape)
+
+
+def _signs_forgotten(self: Any, W: NDArray[Any]) -> NDArray[Any]:
+    pieces = W.reshape(self._pieces(W)).astype(np.float64)
+    return np.asarray((hadamard_transform(pieces) / self.length_).astype(W.dtype))
+
+
+_BOUND = "L3 error bound"
+plant_function(
+    "a round of the transform left out",
+    _BOUND,
+    "The two halves of a row are rotated, and never mixed.",
+    hadamard_transform,
+    _one_round_less,
+    _rotation_subjects,
+)
+plant(
+    "rotated without the signs",
+    _BOUND,
+    "The way there leaves out the signs that the way back applies.",
+    rotation.RotatedQuantizer,
+    "_rotated",
+    _signs_forgotten,
+    _rotation_subjects,
 )

@@ -21,6 +21,7 @@ __all__ = ["TUTORIALS", "first_reference", "method_page", "method_table"]
 TUTORIALS: dict[str, tuple[str, ...]] = {
     "00": ("AffineQuantizer", "LevelQuantizer"),
     "01": ("AffineQuantizer", "Cast"),
+    "03": ("AWQ", "AdaRound", "AffineQuantizer", "Cast", "GPTQ", "HQQ", "RotatedQuantizer"),
     "09": ("AffineQuantizer", "Cast"),
 }
 
@@ -97,7 +98,7 @@ def method_table(methods: dict[str, type[Method]]) -> str:
     >>> print(method_table({"Cast": METHODS["Cast"]}))
     method  noun   chapter    needs  paper  tutorial
     ------  -----  ---------  -----  -----  --------
-    Cast    Dense  encodings  -      -      01 09
+    Cast    Dense  encodings  -      -      01 03 09
     """
     rows = [
         (

@@ -4,8 +4,8 @@ Equation
 --------
 With saturation: the text, once the number is a float32. Without, by the text every number that
 rounds beyond the largest overflows, to NaN in float8_e4m3fn, to infinity in float8_e5m2. ONNX
-Runtime answers otherwise in two intervals: 480 <= |x| < 496 becomes 448 in float8_e4m3fn, and
-61440 <= |x| < 65536 becomes NaN in float8_e5m2.
+Runtime answers otherwise in two intervals: ``480 <= |x| < 496`` becomes 448 in float8_e4m3fn, and
+``61440 <= |x| < 65536`` becomes NaN in float8_e5m2.
 
 Conventions
 -----------

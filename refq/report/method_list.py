@@ -90,7 +90,7 @@ def method_table(methods: dict[str, type[Method]]) -> str:
     Returns
     -------
     str
-        One line for each.
+        One line for each; of more than two tutorials the first two, and two dots.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def method_table(methods: dict[str, type[Method]]) -> str:
     >>> print(method_table({"Cast": METHODS["Cast"]}))
     method  noun   chapter    needs  paper  tutorial
     ------  -----  ---------  -----  -----  --------
-    Cast    Dense  encodings  -      -      01 03 09
+    Cast    Dense  encodings  -      -      01 03 ..
     """
     rows = [
         (
@@ -107,12 +107,18 @@ def method_table(methods: dict[str, type[Method]]) -> str:
             method.__module__.split(".")[1],
             ", ".join(sorted(method.needs)) or "-",
             first_reference(method),
-            tutorials_of(name),
+            _short(tutorials_of(name)),
         )
         for name, method in sorted(methods.items())
     ]
     head = ("method", "noun", "chapter", "needs", "paper", "tutorial")
     return text_table(head, rows, left=range(6))
+
+
+def _short(numbers: str) -> str:
+    """Keep the line within a terminal: AffineQuantizer is in nearly every tutorial."""
+    first = numbers.split()[:2]
+    return numbers if len(first) == len(numbers.split()) else " ".join([*first, ".."])
 
 
 def method_page(name: str, method: type[Method], laws: dict[str, str]) -> str:

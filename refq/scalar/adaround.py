@@ -8,7 +8,7 @@ weight is a quadratic binary problem; AdaRound [1]_ relaxes it and follows the g
 Equation
 --------
 With ``h(v) = clip(1.2 sigmoid(v) - 0.1, 0, 1)`` and the soft code ``c = floor(W / s) + z + h(v)``,
-clipped to the codes there are, minimize
+clipped to the codes there are, minimize ::
 
     |X (w - s (c - z))|^2 / |X (w - w_nearest)|^2 + strength / k * sum(1 - |2 h(v) - 1|^beta)
 

@@ -27,8 +27,8 @@ envelope has the slope ``beta (r - e(r))``. With ``t = beta^(-1/(2-p))``, where 
     M(r) = beta t^2 / 2 + (|r|^p - t^p) / p            beyond
 
 At a fixed beta, e and z each minimize ``penalty(e) + beta/2 |e - r|^2`` with the other held, whose
-least value over e is M; and M grows with |r|, which the nearest code makes least. So no step raises
-the sum of M over a block. The zero point that is kept is the one of the path with the least
+least value over e is M; and M grows with ``|r|``, which the nearest code makes least. So no step
+raises the sum of M over a block. The zero point that is kept is the one of the path with the least
 ``sum |r|^p``, the first on a tie.
 
 References
@@ -110,7 +110,7 @@ class HQQ(Method):
     ----------
     zero_point_ : ndarray of float
         The stored zero points, one per block.
-    path_ : ndarray of float64, shape (steps + 1, *blocks)
+    path_ : ndarray of float64, shape (steps + 1, ...)
         The zero points before each step and after the last, not yet stored.
 
     Raises

@@ -17,8 +17,9 @@ Conventions
 one sum of d + 1 products, in whatever order BLAS takes (with or without fused multiply-add, but
 without Strassen's scheme), so it errs by ``1.07 (d + 1) u B`` at most for ``d <= 2^20`` [1]_.
 Rounding y, z and ``|z|^2`` to float32 adds 2.01 u B. Two scores are told apart beyond twice the
-sum of both; rounding the threshold itself costs 1.1 u B more. `MARGIN_SLOPE` and `MARGIN_CONSTANT` are
-rounded up from this; `UNDERFLOW` is more than all products that underflow, flushed to zero or not.
+sum of both; rounding the threshold itself costs 1.1 u B more. `MARGIN_SLOPE` and
+`MARGIN_CONSTANT` are rounded up from this; `UNDERFLOW` is more than all products that underflow,
+flushed to zero or not.
 
 *Keys.* The bits of a float32, as an integer whose negative values have their 31 low bits flipped,
 have the order of the floats (-0.0 just below 0.0). Integer minima vectorize; those of floats do not

@@ -256,12 +256,16 @@ class BookCodec(Codec):
             raise ShapeError(f"X has {a.shape[1]} columns; the codebook was fitted to {d}")
         return self._cut(a)
 
+    def _nearest(self, cut: NDArray[Any], books: NDArray[Any]) -> NDArray[np.int64]:
+        """Return `nearest_codes`; a book with a structure may be searched in another way."""
+        return nearest_codes(cut, books)
+
     def _encode(self, W: NDArray[Any]) -> Encoding:
         self._fitted_stacks()
         rows = self._rows(W)
         pieces = []
         for stack, cut in zip(self._stacks, self._cut(rows), strict=True):
-            leaf = from_codes(nearest_codes(cut, stack.stored), stack.stored.shape[1])
+            leaf = from_codes(self._nearest(cut, stack.stored), stack.stored.shape[1])
             shape = W.shape if len(self._stacks) == 1 else (len(rows), cut.shape[1] * cut.shape[2])
             pieces.append(CodebookEncoding(leaf, stack.encoding, shape))
         if len(pieces) == 1:
@@ -281,7 +285,7 @@ class BookCodec(Codec):
         """See `Codec.encode_codes`."""
         cuts = self._data(X)
         dtype = np.uint8 if self._stacks[0].held.shape[1] <= 256 else np.uint16
-        codes = [nearest_codes(c, s.held) for s, c in zip(self._stacks, cuts, strict=True)]
+        codes = [self._nearest(c, s.held) for s, c in zip(self._stacks, cuts, strict=True)]
         return np.concatenate(codes, axis=1).astype(dtype)
 
     def decode_codes(self, codes: ArrayLike) -> NDArray[Any]:

@@ -27,6 +27,7 @@ References
 .. [2] M. Rastegari, V. Ordonez, J. Redmon, A. Farhadi, "XNOR-Net", arXiv:1603.05279, section 3.1.
 """
 
+import math
 from typing import Any, ClassVar
 
 import numpy as np
@@ -102,7 +103,7 @@ def token_signs(tokens: ArrayLike, d: int) -> Floats:
     array([[ 1., -1.,  1.]])
     """
     _check_bits(d)
-    codes = check_codes(np.asarray(tokens)[:, None], 1, 1 << d)
+    codes = check_codes(np.asarray(tokens)[:, None], 1, 1 << d).astype(np.int64)
     return np.where(codes >> np.arange(d) & 1, 1.0, -1.0)
 
 
@@ -194,9 +195,9 @@ class LFQ(Codec):
 
     Notes
     -----
-    ``stored_bits = n + bits of the scale``. Bound: ``||w| - scale|`` for each weight w, which is the
-    least there is for -scale and scale. An array of zeros has no length: refused. Needs the array
-    only. O(n) time. Tier T1, but for the mean's sum: T2.
+    ``stored_bits = n + bits of the scale``. Bound: ``||w| - scale|`` for each weight w, the least
+    there is for -scale and scale. An array of zeros has no length: refused. Needs the array only.
+    O(n) time. Tier T1.
 
     References
     ----------
@@ -236,10 +237,9 @@ class LFQ(Codec):
         if W.size == 0:
             raise ShapeError(f"W has shape {W.shape}: an empty array has no scale")
         self._check_length(rows_and_length(W.shape)[1])
-        largest = float(np.abs(W).max())
         with np.errstate(under="ignore"):
             # divided first, so that no sum overflows
-            mean = largest and float(np.abs(W.astype(np.float64) / largest).mean()) * largest
+            mean = math.fsum((np.abs(W.reshape(-1)).astype(np.float64) / W.size).tolist())
         self.scale_encoding_, decoded = stored_scale(
             np.full((1,) * W.ndim, mean), self.scale_method
         )
@@ -260,7 +260,7 @@ class LFQ(Codec):
         return ScaledEncoding(signs, self.scale_encoding_, tuple(max(n, 1) for n in W.shape))
 
     def error_bound(self, W: NDArray[Any], encoding: Encoding) -> NDArray[Any]:
-        """The distance of the magnitude to the scale."""
+        """Return the distance of each magnitude to the scale."""
         x = np.abs(np.asarray(W, np.float64))
         return np.asarray(np.abs(x - self.scale_) * (1 + 2.0**-50))
 

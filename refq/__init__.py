@@ -27,7 +27,7 @@ _NAMES = {
     "HistogramRange MovingAverageRange FixedRange MeanSquaredErrorRange EntropyRange "
     "global_range",
     "vector": "KMeansQuantizer ProductQuantizer OptimizedProductQuantizer ResidualQuantizer "
-    "AdditiveQuantizer LatticeQuantizer",
+    "AdditiveQuantizer LatticeQuantizer LVQQuantizer SOMQuantizer NeuralGasQuantizer FSQ LFQ",
     "lowrank": "SVDFactorizer",
     "pruning": "MagnitudePruner FilterPruner",
     "nn.model_file": "save load",

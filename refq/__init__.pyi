@@ -101,12 +101,17 @@ from .scalar import (
     RotatedQuantizer as RotatedQuantizer,
 )
 from .vector import (
+    FSQ as FSQ,
+    LFQ as LFQ,
     AdditiveQuantizer as AdditiveQuantizer,
     KMeansQuantizer as KMeansQuantizer,
     LatticeQuantizer as LatticeQuantizer,
+    LVQQuantizer as LVQQuantizer,
+    NeuralGasQuantizer as NeuralGasQuantizer,
     OptimizedProductQuantizer as OptimizedProductQuantizer,
     ProductQuantizer as ProductQuantizer,
     ResidualQuantizer as ResidualQuantizer,
+    SOMQuantizer as SOMQuantizer,
 )
 
 __version__: str

@@ -28,21 +28,23 @@ References
 """
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.checks import check_real
+from ..core.checks import check_random_state, check_real
 from ..core.errors import RangeError, ShapeError
 from ..encodings import Method
 from ..numerics import check_rows
 from .codec import BookCodec, Books, rows_and_length
-from .initialization import squared_distance_to
+from .initialization import squared_distance_to, starting_centers
 
-__all__ = ["CompetitiveCodec", "moved"]
+__all__ = ["CompetitiveCodec", "UnsupervisedCodec", "moved"]
 
 Floats = NDArray[np.float64]
+
+MAX_CODEWORDS = 1 << 16
 
 
 def moved(codebook: Floats, x: Floats, shares: Floats) -> Floats:
@@ -89,8 +91,6 @@ class CompetitiveCodec(BookCodec):
     codebook_method: Method
     random_state: Any
     codebook_: NDArray[Any]
-    #: whether a learned class must be named for a step
-    supervised: ClassVar[bool] = False
     #: what arrays are divided by while codewords move: a power of two, so that it is exact
     _unit: float = 1.0
 
@@ -206,3 +206,43 @@ class CompetitiveCodec(BookCodec):
                 f"nothing is padded"
             )
         return check_rows(W.reshape(-1, codeword_size), "W")
+
+
+class UnsupervisedCodec(CompetitiveCodec):
+    """What maps and neural gas share: vectors cut out of the weight, and no classes."""
+
+    codeword_size: int
+    init: str | NDArray[Any]
+    inertia_: float
+
+    @property
+    @abstractmethod
+    def _n_codewords(self) -> int:
+        """How many codewords the parameters ask for."""
+
+    @abstractmethod
+    def _prepare(self) -> None:
+        """Learn or check what does not depend on the array."""
+
+    def _learn(
+        self,
+        W: NDArray[Any],
+        y: NDArray[Any] | None,
+        inputs: NDArray[Any] | None,
+        gradients: NDArray[Any] | None,
+    ) -> None:
+        X, K = self._vectors(W, self.codeword_size), self._n_codewords
+        if not 1 <= K <= min(len(X), MAX_CODEWORDS):
+            raise RangeError(
+                f"{K} codewords for {len(X)} vectors of codeword_size = {self.codeword_size} in "
+                f"an array of shape {W.shape}; allowed 1..{min(len(X), MAX_CODEWORDS)}"
+            )
+        self._prepare()
+        rng = check_random_state(self.random_state)
+        start = starting_centers(X, K, self.init, rng)
+        everyone = np.broadcast_to(np.ones(K, bool), (len(X), K))
+        codebook = self._learned(X, start, everyone, rng)
+        self._keep(codebook)
+        self.inertia_ = float(
+            np.min([squared_distance_to(X, c) for c in codebook], axis=0).sum(dtype=np.float64)
+        )

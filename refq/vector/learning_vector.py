@@ -113,7 +113,6 @@ class LVQQuantizer(CompetitiveCodec):
         "codebook_method": Of(Method),
         "random_state": Seed(),
     }
-    supervised: ClassVar[bool] = True
 
     def __init__(
         self,

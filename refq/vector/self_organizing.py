@@ -1,53 +1,44 @@
-"""Self-organizing maps and neural gas: the neighbours of the nearest codeword learn too.
+"""Self-organizing maps: codewords on a grid, whose neighbours learn together.
 
 Problem
 -------
 Online k-means moves the nearest codeword alone, so a codeword that starts far away may never move,
-and the codes' numbers mean nothing. If neighbours move too, all codewords are drawn in; if they are
-neighbours on a grid, near codes come to stand for near vectors.
+and the codes' numbers mean nothing. If its neighbours on a grid move too, all codewords are drawn
+in, and near codes come to stand for near vectors.
 
 Equation
 --------
-``c_k <- c_k + rate s_k (x - c_k)``, see `refq.vector.competitive`. With the nearest codeword b:
-
-- the map [1]_: ``s_k = h(|g_k - g_b|)``, g the places on a grid of one or two axes, with the kernel
-  ``h(a) = exp(-a^2 / (2 radius^2))``, or the bubble: 1 where ``a <= radius``, else 0;
-- neural gas [2]_: ``s_k = exp(-rank_k / radius)``, where rank_k is the number of codewords nearer
-  to x. There is no grid.
-
-At radius 0 both are online k-means: 1 for the nearest codeword, 0 for the others.
+``c_k <- c_k + rate s_k (x - c_k)``, see `refq.vector.competitive`. With b the nearest codeword and
+g the places on a grid of one or two axes, ``s_k = h(|g_k - g_b|)`` [1]_, with the Gaussian kernel
+``h(a) = exp(-a^2 / (2 radius^2))``, or the bubble: 1 where ``a <= radius``, else 0. At radius 0
+this is online k-means: 1 for the nearest codeword, 0 for the others.
 
 Conventions
 -----------
 The grid is row-major: codeword ``r n_columns + c`` stands at (r, c), and does not wrap around. The
-map's radius falls on a line from the first to the last step, neural gas's radius and rate on an
-exponential, as in [2]_. Of equally near codewords the lower index has the lower rank.
+radius falls on a line from the first to the last step.
 
 References
 ----------
 .. [1] T. Kohonen, "Self-Organized Formation of Topologically Correct Feature Maps", Biological
    Cybernetics 43, 1982.
-.. [2] T. M. Martinetz, S. G. Berkovich, K. J. Schulten, "'Neural-Gas' Network for Vector
-   Quantization and its Application to Time-Series Prediction", IEEE Transactions on Neural
-   Networks 4(4), 1993.
-.. [3] K. Kiviluoto, "Topology Preservation in Self-Organizing Maps", IEEE International Conference
+.. [2] K. Kiviluoto, "Topology Preservation in Self-Organizing Maps", IEEE International Conference
    on Neural Networks, 1996: the topographic error.
 """
 
-from abc import abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.checks import check_choice, check_random_state
+from ..core.checks import check_choice
 from ..core.errors import RangeError
 from ..encodings import Cast, Method
 from ..encodings.legal import AnyOf, Choice, Legal, Nothing, Of, Real, Seed, Whole
-from .competitive import CompetitiveCodec
-from .initialization import squared_distance_to, starting_centers
+from .competitive import UnsupervisedCodec
+from .initialization import squared_distance_to
 
-__all__ = ["NeuralGasQuantizer", "SOMQuantizer", "grid_places", "neighbourhood", "rank_shares"]
+__all__ = ["SOMQuantizer", "grid_places", "neighbourhood"]
 
 Floats = NDArray[np.float64]
 
@@ -115,83 +106,7 @@ def neighbourhood(squared: ArrayLike, radius: float, kernel: str = "gaussian") -
         return np.asarray(np.exp(-0.5 * (a / radius / radius)))
 
 
-def rank_shares(distances: Floats, radius: float) -> Floats:
-    """Return neural gas's shares: by how many codewords are nearer.
-
-    Parameters
-    ----------
-    distances : ndarray of float64, shape (K,)
-        To the example.
-    radius : float
-        *lambda*, not negative; at 0 only the nearest codeword moves.
-
-    Returns
-    -------
-    ndarray of float64, shape (K,)
-        ``exp(-rank / radius)``.
-
-    Notes
-    -----
-    O(K log K) time. Tier T2.
-
-    References
-    ----------
-    T. M. Martinetz, S. G. Berkovich, K. J. Schulten, IEEE Trans. Neural Networks 4(4), 1993.
-
-    Examples
-    --------
-    >>> rank_shares(np.array([9.0, 1.0, 4.0]), 1.0).round(4)
-    array([0.1353, 1.    , 0.3679])
-    """
-    ranks = np.empty(len(distances))
-    ranks[distances.argsort(kind="stable")] = np.arange(len(distances))
-    if radius == 0:
-        return (ranks == 0).astype(np.float64)
-    with np.errstate(over="ignore", under="ignore"):
-        return np.exp(-ranks / radius)
-
-
-class _UnsupervisedCodec(CompetitiveCodec):
-    """What maps and neural gas share: vectors cut out of the weight, and no classes."""
-
-    codeword_size: int
-    init: str | NDArray[Any]
-    inertia_: float
-
-    @property
-    @abstractmethod
-    def _n_codewords(self) -> int:
-        """How many codewords the parameters ask for."""
-
-    @abstractmethod
-    def _prepare(self) -> None:
-        """Learn or check what does not depend on the array."""
-
-    def _learn(
-        self,
-        W: NDArray[Any],
-        y: NDArray[Any] | None,
-        inputs: NDArray[Any] | None,
-        gradients: NDArray[Any] | None,
-    ) -> None:
-        X, K = self._vectors(W, self.codeword_size), self._n_codewords
-        if not 1 <= K <= min(len(X), MAX_CODEWORDS):
-            raise RangeError(
-                f"{K} codewords for {len(X)} vectors of codeword_size = {self.codeword_size} in "
-                f"an array of shape {W.shape}; allowed 1..{min(len(X), MAX_CODEWORDS)}"
-            )
-        self._prepare()
-        rng = check_random_state(self.random_state)
-        start = starting_centers(X, K, self.init, rng)
-        everyone = np.broadcast_to(np.ones(K, bool), (len(X), K))
-        codebook = self._learned(X, start, everyone, rng)
-        self._keep(codebook)
-        self.inertia_ = float(
-            np.min([squared_distance_to(X, c) for c in codebook], axis=0).sum(dtype=np.float64)
-        )
-
-
-class SOMQuantizer(_UnsupervisedCodec):
+class SOMQuantizer(UnsupervisedCodec):
     """Learn codewords on a grid, neighbours together; code by the nearest one.
 
     Parameters
@@ -351,133 +266,3 @@ class SOMQuantizer(_UnsupervisedCodec):
         order = distances.argsort(axis=1, kind="stable")[:, :2]
         apart = np.abs(self.grid_[order[:, 0]] - self.grid_[order[:, 1]]).max(axis=1)
         return float(np.mean(apart > 1))
-
-
-class NeuralGasQuantizer(_UnsupervisedCodec):
-    """Learn codewords that move by how many others are nearer; code by the nearest one.
-
-    Parameters
-    ----------
-    n_codewords : int
-        *K*, at most the number of vectors.
-    codeword_size : int
-        Values in a codeword; it must divide the row length.
-    radius : float or None
-        *lambda* at the first step, in ranks; None is half of K.
-    final_radius : float
-        At the end; positive, or both 0.
-    learning_rate : float
-        *epsilon* at the first step, in (0, 1].
-    final_learning_rate : float
-        At the end, in (0, 1].
-    epochs : int
-        How often every vector is visited; 0 keeps the start.
-    init : str or ndarray
-        As for `SOMQuantizer`.
-    codebook_method : Method
-        How the codebook is stored.
-    random_state : int, SeedSequence, Generator or None
-        For the start, and for the order of the vectors.
-
-    Attributes
-    ----------
-    codebook_ : ndarray, shape (n_codewords, codeword_size)
-        The codewords as they are stored.
-    inertia_ : float
-        The sum of squared distances, before the codebook was stored.
-
-    Notes
-    -----
-    ``stored_bits = n_vectors max(1, ceil(log2 K)) + bits of the codebook``. Bound: a vector's
-    distance to what it decodes to is the least over the stored codewords. Needs the array only.
-    O(epochs n (K + K log K / d)) time, n the number of weights; some twenty microseconds a vector.
-    Tier T2 for a given seed.
-
-    References
-    ----------
-    .. [1] T. M. Martinetz, S. G. Berkovich, K. J. Schulten, "'Neural-Gas' Network for Vector
-       Quantization and its Application to Time-Series Prediction", IEEE Transactions on Neural
-       Networks 4(4), 1993.
-
-    Examples
-    --------
-    >>> W = np.array([[0.0, 0.1, 4.0, 4.1, 9.0, 9.1]])
-    >>> q = NeuralGasQuantizer(3, epochs=60, random_state=0).fit(W)
-    >>> np.sort(q.codebook_[:, 0]).round()
-    array([0., 4., 9.], dtype=float32)
-    """
-
-    parameters: ClassVar[dict[str, Legal]] = {
-        "n_codewords": Whole(1, MAX_CODEWORDS),
-        "codeword_size": Whole(1, 1 << 20),
-        "radius": AnyOf(Real(0.0, float("inf")), Nothing()),
-        "final_radius": Real(0.0, float("inf")),
-        "learning_rate": Real(0.0, 1.0, "right"),
-        "final_learning_rate": Real(0.0, 1.0, "right"),
-        "epochs": Whole(0),
-        "init": AnyOf(Choice("k-means++", "random", "linear", "density"), Of(np.ndarray)),
-        "codebook_method": Of(Method),
-        "random_state": Seed(),
-    }
-    learning_rate: float
-
-    def __init__(
-        self,
-        n_codewords: int = 16,
-        codeword_size: int = 1,
-        radius: float | None = None,
-        final_radius: float = 0.01,
-        learning_rate: float = 0.5,
-        final_learning_rate: float = 0.005,
-        epochs: int = 10,
-        init: str | NDArray[Any] = "random",
-        codebook_method: Method = _DEFAULT_CAST,
-        random_state: int | np.random.SeedSequence | np.random.Generator | None = None,
-    ) -> None:
-        self.n_codewords = n_codewords
-        self.codeword_size = codeword_size
-        self.radius = radius
-        self.final_radius = final_radius
-        self.learning_rate = learning_rate
-        self.final_learning_rate = final_learning_rate
-        self.epochs = epochs
-        self.init = init
-        self.codebook_method = codebook_method
-        self.random_state = random_state
-
-    @classmethod
-    def examples(cls) -> list[Method]:
-        """See `Method.examples`."""
-        return [
-            cls(8, 4, epochs=2, random_state=0),
-            cls(5, 2, radius=0.0, final_radius=0.0, epochs=1, random_state=1),
-            cls(6, 8, epochs=2, init="k-means++", random_state=2, codebook_method=Cast("float32")),
-        ]
-
-    @property
-    def _n_codewords(self) -> int:
-        return self.n_codewords
-
-    def _prepare(self) -> None:
-        """Check that the radius can fall on an exponential."""
-        first = self._first_radius()
-        if (first == 0) != (self.final_radius == 0):
-            raise RangeError(
-                f"radius = {first} and final_radius = {self.final_radius}: an exponential never "
-                f"reaches zero; both must be positive, or both zero"
-            )
-
-    def _first_radius(self) -> float:
-        return self.n_codewords / 2 if self.radius is None else float(self.radius)
-
-    def _rate(self, progress: float) -> float:
-        return _falling(self.learning_rate, self.final_learning_rate, progress)
-
-    def _shares(self, distances: Floats, own: NDArray[Any], progress: float) -> Floats:
-        radius = _falling(self._first_radius(), self.final_radius, progress)
-        return rank_shares(distances, radius)
-
-
-def _falling(first: float, last: float, progress: float) -> float:
-    """Return ``first (last / first)^progress``; zero stays zero."""
-    return float(first ** (1.0 - progress) * last**progress) if first else 0.0

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from refq.core.errors import RangeError, ShapeError
 from refq.encodings import Cast
 from refq.vector import KMeansQuantizer, NeuralGasQuantizer, SOMQuantizer
-from refq.vector.self_organizing import grid_places, neighbourhood, rank_shares
+from refq.vector.neural_gas import rank_shares
+from refq.vector.self_organizing import grid_places, neighbourhood
 
 EXACT = Cast("float64")
 

@@ -7,7 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...vector.finite_scalar import fsq_index
 from ...vector.learning_rules import glvq_shares, lvq1_shares
-from ...vector.self_organizing import neighbourhood, rank_shares
+from ...vector.neural_gas import rank_shares
+from ...vector.self_organizing import neighbourhood
 from .optimality import named_subjects
 from .registry import plant_function
 

@@ -31,7 +31,7 @@ rows: column i of factor i holds the levels, the other columns hold 1.
 References
 ----------
 .. [1] F. Mentzer, D. Minnen, E. Agustsson, M. Tschannen, "Finite Scalar Quantization: VQ-VAE Made
-   Simple", arXiv:2309.15505, section 3 and appendix A.1.
+   Simple", 2023, arXiv:2309.15505, section 3 and appendix A.1.
 """
 
 from collections.abc import Sequence

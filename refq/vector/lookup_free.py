@@ -23,7 +23,7 @@ mean magnitude [2]_.
 References
 ----------
 .. [1] L. Yu et al., "Language Model Beats Diffusion: Tokenizer is Key to Visual Generation",
-   arXiv:2310.05737, section 3.1.
+   2023, arXiv:2310.05737, section 3.1.
 .. [2] M. Rastegari, V. Ordonez, J. Redmon, A. Farhadi, "XNOR-Net", arXiv:1603.05279, section 3.1.
 """
 

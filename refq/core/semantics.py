@@ -23,11 +23,10 @@ from dataclasses import dataclass, replace
 
 from .cast_rule import CastRule
 from .checks import check_choice
-from .dequantize_rule import DequantizeRule
+from .dequantize_rule import DequantizeRule, LanesDequantizeRule
 from .elementwise_rule import ElementwiseRule
 from .errors import RangeError
 from .float_requantize import FloatRequantize
-from .int32_quantize import Int32QuantizeRule
 from .lanes_quantize import LanesQuantizeRule
 from .litert_elementwise import LiteRTElementwise, XNNPACKElementwise
 from .onnxruntime_cast import OnnxRuntimeCast
@@ -50,7 +49,6 @@ __all__ = [
     "DequantizeRule",
     "ElementwiseRule",
     "FloatRequantize",
-    "Int32QuantizeRule",
     "LanesQuantizeRule",
     "OnnxRuntimeCast",
     "QnnpackElementwise",
@@ -168,7 +166,7 @@ ONNXRUNTIME = Semantics(
     "onnxruntime",
     "1.31",
     quantize=QuantizeRule(precision="float32", nan="low"),
-    quantize_scalar=Int32QuantizeRule(precision="float32", nan="int32"),
+    quantize_scalar=X86QuantizeRule(precision="float32", nan="indefinite", conversion="int32"),
     dequantize=DequantizeRule("float32"),
     requantize=RequantizeRule("float32"),
     cast=OnnxRuntimeCast(nan="keep"),
@@ -239,7 +237,7 @@ TORCH = (
 LITERT_REFERENCE = Semantics(
     "litert_reference",
     "2.3",
-    quantize=LanesQuantizeRule("divide", "float32", "half_away"),
+    quantize=X86QuantizeRule("divide", "float32", "half_away", conversion="int32"),
     requantize=RequantizeRule("float64", "half_away"),
     requantize_conv=RequantizeRule("fixed_point_double", "half_up_then_half_away", "float64"),
     elementwise=LiteRTElementwise(),
@@ -256,9 +254,10 @@ LITERT_BUILTIN = Semantics(
         "float32",
         "half_even",
         lanes=8,
-        rest=LanesQuantizeRule("divide", "float64", "half_away"),
+        rest=X86QuantizeRule("divide", "float64", "half_away", conversion="int32"),
     ),
     quantize_axis=LITERT_REFERENCE.quantize,
+    dequantize=LanesDequantizeRule(),
     requantize=RequantizeRule("fixed_point_double", "half_up", "float32_product"),
     requantize_conv=RequantizeRule("fixed_point_double", "half_up", "float64"),
     requantize_depthwise_rest=LITERT_REFERENCE.requantize_conv,

@@ -44,6 +44,7 @@ from ..core.checks import (
     shown,
 )
 from ..core.errors import DTypeError, RangeError, ShapeError
+from ..core.dequantize_rule import DequantizeRule
 from ..core.quantize_rule import QuantizeRule
 from ..core.rounding import NAN_POLICIES
 from ..core.semantics import ONNX, Semantics
@@ -432,16 +433,16 @@ def dequantize_linear(
     z = check_zero_point(zero_point, low, high)
     _check_alike(s, z)
     spread_z = _spread(z, codes.shape, axis, block_size, "zero_point")
-    # differences of 17 bits and float32 scales: every rule computes the same
+    # differences of 17 bits and float32 scales: every rule that subtracts computes the same
     narrow = s.dtype == dtype == np.float32 and codes.dtype.itemsize <= 2
+    narrow = narrow and type(semantics.dequantize) is DequantizeRule
     if narrow and (block_size is None or not s.ndim):
         view = channel_view(codes, _kernel_axis(s, codes.shape, axis))
         scales, zeros = (_channels(p, view.shape[1]) for p in (s, z))
         return dequantize_channels(view, scales, zeros).reshape(codes.shape)
-    difference = codes.astype(np.int64) - spread_z
     if dtype.itemsize < s.dtype.itemsize:
-        return _product(difference, spread, dtype)
-    return semantics.dequantize.apply(difference, spread.astype(dtype))
+        return _product(codes.astype(np.int64) - spread_z, spread, dtype)
+    return semantics.dequantize.apply(codes, spread_z, spread.astype(dtype))
 
 
 def _range_of(codes: NDArray[Any], format: str | Format | None) -> tuple[int, int]:

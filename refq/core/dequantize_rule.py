@@ -34,10 +34,11 @@ class DequantizeRule:
 
     Parameters
     ----------
-    precision : {"exact", "float32"}
+    precision : {"exact", "float32", "float32_each"}
         "exact": the product of difference and scale, rounded once to the dtype of the scale.
         "float32": the difference modulo 2^32, rounded to float32, times the scale in float32, then
-        rounded to the dtype of the scale.
+        rounded to the dtype of the scale. "float32_each": code and zero point are rounded to
+        float32 each, and so is their difference.
 
     Raises
     ------
@@ -54,7 +55,7 @@ class DequantizeRule:
     precision: str = "exact"
 
     def __post_init__(self) -> None:
-        check_choice(self.precision, "precision", ("exact", "float32"))
+        check_choice(self.precision, "precision", ("exact", "float32", "float32_each"))
 
     def apply(self, q: NDArray[Any], zero_point: Any, scale: NDArray[Any]) -> NDArray[Any]:
         """Return numbers.
@@ -81,8 +82,10 @@ class DequantizeRule:
         with np.errstate(all="ignore"):
             if self.precision == "exact":
                 return _scaled_once(difference, scale)
-            product = wrap_to_int32(difference).astype(np.float32) * scale.astype(np.float32)
-            return np.asarray(product).astype(scale.dtype)
+            level = wrap_to_int32(difference).astype(np.float32)
+            if self.precision == "float32_each":
+                level = q.astype(np.float32) - np.asarray(zero_point).astype(np.float32)
+            return np.asarray(level * scale.astype(np.float32)).astype(scale.dtype)
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class LanesDequantizeRule(DequantizeRule):
 
     Parameters
     ----------
-    precision : {"exact", "float32"}
+    precision : {"exact", "float32", "float32_each"}
         As in `DequantizeRule`: of what is left over at the end of the array, in C order, of wider
         codes, and of those with several scales.
     lanes : int

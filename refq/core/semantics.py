@@ -29,6 +29,7 @@ from .errors import RangeError
 from .float_requantize import FloatRequantize
 from .lanes_quantize import LanesQuantizeRule
 from .litert_elementwise import LiteRTElementwise, XNNPACKElementwise
+from .named_cast import NamedCast
 from .onnxruntime_cast import OnnxRuntimeCast
 from .onnxruntime_elementwise import OnnxRuntimeElementwise
 from .quantize_rule import QuantizeRule
@@ -41,6 +42,7 @@ __all__ = [
     "LITERT_BUILTIN",
     "LITERT_REFERENCE",
     "LITERT_XNNPACK",
+    "ML_DTYPES",
     "ONNX",
     "ONNXRUNTIME",
     "PRESETS",
@@ -49,7 +51,9 @@ __all__ = [
     "DequantizeRule",
     "ElementwiseRule",
     "FloatRequantize",
+    "LanesDequantizeRule",
     "LanesQuantizeRule",
+    "NamedCast",
     "OnnxRuntimeCast",
     "QnnpackElementwise",
     "QuantizeRule",
@@ -83,6 +87,8 @@ class Semantics:
         `refq.ops.scalar_loops`); None: it never does.
     dequantize : DequantizeRule
         Codes to numbers.
+    dequantize_axis : DequantizeRule or None
+        Codes to numbers, one scale per index of an axis; None: as `dequantize`.
     requantize : RequantizeRule
         Accumulators to codes.
     requantize_conv : RequantizeRule or None
@@ -119,6 +125,7 @@ class Semantics:
     quantize_int32: QuantizeRule | None = None
     quantize_scalar: QuantizeRule | None = None
     dequantize: DequantizeRule = DequantizeRule()
+    dequantize_axis: DequantizeRule | None = None
     requantize: RequantizeRule = RequantizeRule()
     requantize_conv: RequantizeRule | None = None
     requantize_depthwise_rest: RequantizeRule | None = None
@@ -182,6 +189,15 @@ _TORCH = Semantics(
     quantize=X86QuantizeRule(**_FLOAT, zero_point="fused", nan="high"),
     quantize_axis=X86QuantizeRule(**_FLOAT, zero_point="before", nan="indefinite"),
     quantize_int32=X86QuantizeRule(**_FLOAT, zero_point="before", nan="low"),
+    dequantize=DequantizeRule("float32"),
+    dequantize_axis=DequantizeRule("float32_each"),
+    cast=NamedCast(
+        named=(
+            ("float8_e5m2", "infinity"),
+            ("float8_e4m3fnuz", "nan"),
+            ("float8_e5m2fnuz", "nan"),
+        )
+    ),
     elementwise=TorchElementwise(),
     accumulator="wrap",
     cpu="x86-64 with AVX512-VNNI",
@@ -213,6 +229,8 @@ TORCH = (
         quantize_block=X86QuantizeRule(
             "reciprocal", zero_point="before", nan="indefinite", conversion="clip_int32"
         ),
+        dequantize=DequantizeRule("float32_each"),
+        dequantize_axis=DequantizeRule("float32"),
     ),
     replace(_TORCH, name="torch_fbgemm", requantize=_FBGEMM),
     replace(
@@ -282,7 +300,24 @@ LITERT_XNNPACK = Semantics(
 #: 0.19 computes the same.
 GGML = Semantics("ggml", "0.25", quantize=QuantizeRule("reciprocal", "float32", "half_away"))
 
-_PRESETS = (ONNX, ONNXRUNTIME, *TORCH, LITERT_REFERENCE, LITERT_BUILTIN, LITERT_XNNPACK, GGML)
+#: ml_dtypes' casts of float32 numbers; it has no other operators, so nothing else is claimed.
+ML_DTYPES = Semantics(
+    "ml_dtypes",
+    "0.6",
+    cast=NamedCast(
+        named=(
+            ("float8_e4m3fn", "nan"),
+            ("float8_e4m3fnuz", "nan"),
+            ("float8_e4m3b11fnuz", "nan"),
+            ("float8_e5m2", "infinity"),
+            ("float8_e5m2fnuz", "nan"),
+            ("float8_e3m4", "infinity"),
+        )
+    ),
+)
+
+_LITERT = (LITERT_REFERENCE, LITERT_BUILTIN, LITERT_XNNPACK)
+_PRESETS = (ONNX, ONNXRUNTIME, *TORCH, *_LITERT, GGML, ML_DTYPES)
 
 #: (name, version) -> preset; of one name, the newest comes last.
 PRESETS: dict[tuple[str, str], Semantics] = {(s.name, s.version): s for s in _PRESETS}

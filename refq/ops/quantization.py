@@ -43,8 +43,8 @@ from ..core.checks import (
     check_scale,
     shown,
 )
-from ..core.errors import DTypeError, RangeError, ShapeError
 from ..core.dequantize_rule import DequantizeRule
+from ..core.errors import DTypeError, RangeError, ShapeError
 from ..core.quantize_rule import QuantizeRule
 from ..core.rounding import NAN_POLICIES
 from ..core.semantics import ONNX, Semantics
@@ -442,7 +442,10 @@ def dequantize_linear(
         return dequantize_channels(view, scales, zeros).reshape(codes.shape)
     if dtype.itemsize < s.dtype.itemsize:
         return _product(codes.astype(np.int64) - spread_z, spread, dtype)
-    return semantics.dequantize.apply(codes, spread_z, spread.astype(dtype))
+    rule = semantics.dequantize
+    if s.size > 1 and semantics.dequantize_axis is not None:
+        rule = semantics.dequantize_axis
+    return rule.apply(codes, spread_z, spread.astype(dtype))
 
 
 def _range_of(codes: NDArray[Any], format: str | Format | None) -> tuple[int, int]:

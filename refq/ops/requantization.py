@@ -170,7 +170,8 @@ def requantize_by_rule(
     Notes
     -----
     The exact rule is `refq.core.exact_rounding.round_combination` of one term: a float64 estimate
-    decides all but near ties, which are settled in Python integers, each distinct one once. Tier T1.
+    decides all but near ties, which are settled in Python integers, each distinct one once.
+    Tier T1.
 
     Examples
     --------

@@ -60,3 +60,9 @@ def test_the_lanes_differ_from_the_rest_somewhere():
 def test_lanes_are_counted_from_one():
     with pytest.raises(RangeError, match="lanes"):
         LanesDequantizeRule(lanes=0)
+
+
+def test_each_is_rounded_before_the_difference():
+    q, z, one = np.array([(1 << 24) + 3]), np.array([1 << 24]), np.array(np.float32(1))
+    found = [DequantizeRule(p).apply(q, z, one)[0] for p in ("exact", "float32", "float32_each")]
+    assert found == [3, 3, 4]

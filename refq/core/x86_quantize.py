@@ -82,7 +82,7 @@ class X86QuantizeRule(QuantizeRule):
         check_choice(self.conversion, "conversion", CONVERSIONS)
         if self.conversion == "int32" and self.zero_point != "after":
             raise RangeError(
-                f"zero_point = {self.zero_point!r} must be 'after': conversion='int32' adds an integer"
+                f"zero_point = {self.zero_point!r} must be 'after' with conversion='int32'"
             )
         exact = (self.quotient, self.precision) == ("reciprocal", "float32")
         if self.zero_point == "fused" and not exact:

@@ -1,9 +1,13 @@
-"""All telling inputs, and the table of the presets: whose integer is it?
+"""All telling inputs, and the table of the presets.
+
+Problem
+-------
+Whose integer is it?
 
 Conventions
 -----------
-What is proved stands in `PROVED`: a sentence, and the tests of this repository that ask the runtime.
-Everything else in the table is read from the presets, or computed.
+What is proved stands in `PROVED`: a sentence, and the tests that ask the runtime. All else in the
+table is read from the presets, or computed.
 """
 
 from collections.abc import Mapping
@@ -27,16 +31,16 @@ TELLING_INPUTS: tuple[TellingInput, ...] = (*ONNXRUNTIME, *TORCH, *LITERT, *GGML
 
 _PRODUCTS = "linear and conv2d: uint8 activations, int8 weights per tensor and per channel"
 _LITERT = (
-    "QUANTIZE and DEQUANTIZE: int8, uint8, int16, per tensor and per axis; products: int8; ADD, MUL "
-    "and pools: int8, uint8; activations: all 256 codes"
+    "QUANTIZE: int8, uint8, int16, per tensor and per axis; DEQUANTIZE: the same, per tensor; "
+    "products: int8; ADD, MUL and pools: int8, uint8; activations: all 256 codes"
 )
 
 #: preset -> what near ties have proved, and the tests in tests/against
 PROVED: dict[str, tuple[str, tuple[str, ...]]] = {
     "onnx": ("the backend's 193 low-precision node tests", ("test_onnx_backend",)),
     "onnxruntime": (
-        "QuantizeLinear, DequantizeLinear: all types of codes, per tensor, axis and block; products: "
-        "uint8, int8; elementwise operators; casts to float8",
+        "QuantizeLinear, DequantizeLinear: all types of codes, per tensor, axis and block; "
+        "products: uint8, int8; elementwise operators; casts to float8",
         ("test_onnxruntime", "test_onnxruntime_products", "test_onnxruntime_elementwise"),
     ),
     "torch": (

@@ -2,9 +2,9 @@
 
 Conventions
 -----------
-`x` a number, `s` its scale, `z` a zero point, `acc` an accumulator, `M` the product of the operands'
-scales over the result's; `~+` adds without a rounding in between. Ties go to even where nothing is
-said.
+`x` a number, `s` its scale, `z` a zero point, `acc` an accumulator, `a`, `w`, `y` the scales of
+input, weight and result, `M` is ``a w / y``; `~+` adds without a rounding in between. Ties go to
+even where nothing is said.
 """
 
 from ...core.float_requantize import FloatRequantize

@@ -22,10 +22,12 @@ class NamedCast(CastRule):
 
     Parameters
     ----------
-    rounding, nan
+    rounding : str
         As in `CastRule`.
     overflow : str
         Of the formats that `named` does not list.
+    nan : {"keep", "error"}
+        As in `CastRule`; "keep" where the format has a NaN.
     named : tuple of (str, str)
         Format and policy: what becomes of numbers beyond the largest.
 

@@ -11,6 +11,7 @@ _HOME = {
     "Law": "laws",
     "LawViolation": "laws",
     "MUTANTS": "mutants",
+    "TELLING_INPUTS": "telling_inputs",
     "KernelSubject": "subjects",
     "MethodSubject": "subjects",
     "Mutant": "mutants",
@@ -19,11 +20,13 @@ _HOME = {
     "laws_for": "laws",
     "show_laws": "judging",
     "show_matrix": "judging",
+    "show_telling_inputs": "telling_inputs",
 }
 
 __all__ = [
     "LAWS",
     "MUTANTS",
+    "TELLING_INPUTS",
     "KernelSubject",
     "Law",
     "LawViolation",
@@ -34,6 +37,7 @@ __all__ = [
     "laws_for",
     "show_laws",
     "show_matrix",
+    "show_telling_inputs",
 ]
 
 

@@ -10,7 +10,7 @@ from . import (
     fixed_point,
     float_requantize,
     granularity,
-    int32_quantize,
+    named_cast,
     onnxruntime_cast,
     quantize_rule,
     requantize_rule,
@@ -18,6 +18,7 @@ from . import (
     semantics,
     torch_elementwise,
     twins,
+    x86_conversion,
     x86_quantize,
 )
 
@@ -31,7 +32,7 @@ __all__ = [
     "fixed_point",
     "float_requantize",
     "granularity",
-    "int32_quantize",
+    "named_cast",
     "onnxruntime_cast",
     "quantize_rule",
     "requantize_rule",
@@ -39,5 +40,6 @@ __all__ = [
     "semantics",
     "torch_elementwise",
     "twins",
+    "x86_conversion",
     "x86_quantize",
 ]

@@ -29,6 +29,7 @@ from .fixed_point import as_fractions
 from .quantize_rule import sum_to_float32
 from .requantize_rule import RequantizeRule
 from .rounding import round_to_integer, saturate
+from .x86_conversion import convert_on_x86, wrap_to_int32
 
 __all__ = ["FloatRequantize"]
 
@@ -36,7 +37,7 @@ __all__ = ["FloatRequantize"]
 RECORD = np.dtype(
     [("first", "f4"), ("second", "f4"), ("last", "f4"), ("bias", "f4"), ("aid", "f4")]
 )
-INT32 = -(1 << 31)
+INT32 = (-(1 << 31), (1 << 31) - 1)
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ class FloatRequantize(RequantizeRule):
             rounded = round_to_integer(np.asarray(level, np.float32), self.rounding)
             codes = rounded.astype(np.float64)
             if self.conversion == "int32":
-                codes = np.where(codes >= -float(INT32), float(INT32), codes)
+                codes = convert_on_x86(codes)
             if not self._in_turn:
                 codes = codes + z
         return saturate(codes, low, high, dtype, "low")
@@ -207,9 +208,8 @@ class FloatRequantize(RequantizeRule):
         """Return the scaled accumulator with the bias, in float32."""
         if self.bias == "int32":
             codes = np.rint((m["bias"] * m["aid"]).astype(np.float32)).astype(np.float64)
-            bias = saturate(codes, INT32, -INT32 - 1, np.int64, "low")
-            total = accumulator.astype(np.int64) + bias
-            return (((total - INT32) & 0xFFFFFFFF) + INT32).astype(np.float32)
+            bias = saturate(codes, *INT32, np.int64, "low")
+            return wrap_to_int32(accumulator.astype(np.int64) + bias).astype(np.float32)
         x = np.asarray(accumulator.astype(np.float32) * m["first"] * m["second"], np.float32)
         if not m["aid"].any():
             return np.asarray(x + m["bias"], np.float32)

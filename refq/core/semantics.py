@@ -23,13 +23,13 @@ from dataclasses import dataclass, replace
 
 from .cast_rule import CastRule
 from .checks import check_choice
-from .dequantize_rule import DequantizeRule
+from .dequantize_rule import DequantizeRule, LanesDequantizeRule
 from .elementwise_rule import ElementwiseRule
 from .errors import RangeError
 from .float_requantize import FloatRequantize
-from .int32_quantize import Int32QuantizeRule
 from .lanes_quantize import LanesQuantizeRule
 from .litert_elementwise import LiteRTElementwise, XNNPACKElementwise
+from .named_cast import NamedCast
 from .onnxruntime_cast import OnnxRuntimeCast
 from .onnxruntime_elementwise import OnnxRuntimeElementwise
 from .quantize_rule import QuantizeRule
@@ -42,6 +42,7 @@ __all__ = [
     "LITERT_BUILTIN",
     "LITERT_REFERENCE",
     "LITERT_XNNPACK",
+    "ML_DTYPES",
     "ONNX",
     "ONNXRUNTIME",
     "PRESETS",
@@ -50,8 +51,9 @@ __all__ = [
     "DequantizeRule",
     "ElementwiseRule",
     "FloatRequantize",
-    "Int32QuantizeRule",
+    "LanesDequantizeRule",
     "LanesQuantizeRule",
+    "NamedCast",
     "OnnxRuntimeCast",
     "QnnpackElementwise",
     "QuantizeRule",
@@ -85,6 +87,8 @@ class Semantics:
         `refq.ops.scalar_loops`); None: it never does.
     dequantize : DequantizeRule
         Codes to numbers.
+    dequantize_axis : DequantizeRule or None
+        Codes to numbers, one scale per index of an axis; None: as `dequantize`.
     requantize : RequantizeRule
         Accumulators to codes.
     requantize_conv : RequantizeRule or None
@@ -121,6 +125,7 @@ class Semantics:
     quantize_int32: QuantizeRule | None = None
     quantize_scalar: QuantizeRule | None = None
     dequantize: DequantizeRule = DequantizeRule()
+    dequantize_axis: DequantizeRule | None = None
     requantize: RequantizeRule = RequantizeRule()
     requantize_conv: RequantizeRule | None = None
     requantize_depthwise_rest: RequantizeRule | None = None
@@ -168,7 +173,7 @@ ONNXRUNTIME = Semantics(
     "onnxruntime",
     "1.31",
     quantize=QuantizeRule(precision="float32", nan="low"),
-    quantize_scalar=Int32QuantizeRule(precision="float32", nan="int32"),
+    quantize_scalar=X86QuantizeRule(precision="float32", nan="indefinite", conversion="int32"),
     dequantize=DequantizeRule("float32"),
     requantize=RequantizeRule("float32"),
     cast=OnnxRuntimeCast(nan="keep"),
@@ -184,6 +189,15 @@ _TORCH = Semantics(
     quantize=X86QuantizeRule(**_FLOAT, zero_point="fused", nan="high"),
     quantize_axis=X86QuantizeRule(**_FLOAT, zero_point="before", nan="indefinite"),
     quantize_int32=X86QuantizeRule(**_FLOAT, zero_point="before", nan="low"),
+    dequantize=DequantizeRule("float32"),
+    dequantize_axis=DequantizeRule("float32_each"),
+    cast=NamedCast(
+        named=(
+            ("float8_e5m2", "infinity"),
+            ("float8_e4m3fnuz", "nan"),
+            ("float8_e5m2fnuz", "nan"),
+        )
+    ),
     elementwise=TorchElementwise(),
     accumulator="wrap",
     cpu="x86-64 with AVX512-VNNI",
@@ -215,6 +229,8 @@ TORCH = (
         quantize_block=X86QuantizeRule(
             "reciprocal", zero_point="before", nan="indefinite", conversion="clip_int32"
         ),
+        dequantize=DequantizeRule("float32_each"),
+        dequantize_axis=DequantizeRule("float32"),
     ),
     replace(_TORCH, name="torch_fbgemm", requantize=_FBGEMM),
     replace(
@@ -239,7 +255,7 @@ TORCH = (
 LITERT_REFERENCE = Semantics(
     "litert_reference",
     "2.3",
-    quantize=LanesQuantizeRule("divide", "float32", "half_away"),
+    quantize=X86QuantizeRule("divide", "float32", "half_away", conversion="int32"),
     requantize=RequantizeRule("float64", "half_away"),
     requantize_conv=RequantizeRule("fixed_point_double", "half_up_then_half_away", "float64"),
     elementwise=LiteRTElementwise(),
@@ -256,9 +272,10 @@ LITERT_BUILTIN = Semantics(
         "float32",
         "half_even",
         lanes=8,
-        rest=LanesQuantizeRule("divide", "float64", "half_away"),
+        rest=X86QuantizeRule("divide", "float64", "half_away", conversion="int32"),
     ),
     quantize_axis=LITERT_REFERENCE.quantize,
+    dequantize=LanesDequantizeRule(),
     requantize=RequantizeRule("fixed_point_double", "half_up", "float32_product"),
     requantize_conv=RequantizeRule("fixed_point_double", "half_up", "float64"),
     requantize_depthwise_rest=LITERT_REFERENCE.requantize_conv,
@@ -283,7 +300,24 @@ LITERT_XNNPACK = Semantics(
 #: 0.19 computes the same.
 GGML = Semantics("ggml", "0.25", quantize=QuantizeRule("reciprocal", "float32", "half_away"))
 
-_PRESETS = (ONNX, ONNXRUNTIME, *TORCH, LITERT_REFERENCE, LITERT_BUILTIN, LITERT_XNNPACK, GGML)
+#: ml_dtypes' casts of float32 numbers; it has no other operators, so nothing else is claimed.
+ML_DTYPES = Semantics(
+    "ml_dtypes",
+    "0.6",
+    cast=NamedCast(
+        named=(
+            ("float8_e4m3fn", "nan"),
+            ("float8_e4m3fnuz", "nan"),
+            ("float8_e4m3b11fnuz", "nan"),
+            ("float8_e5m2", "infinity"),
+            ("float8_e5m2fnuz", "nan"),
+            ("float8_e3m4", "infinity"),
+        )
+    ),
+)
+
+_LITERT = (LITERT_REFERENCE, LITERT_BUILTIN, LITERT_XNNPACK)
+_PRESETS = (ONNX, ONNXRUNTIME, *TORCH, *_LITERT, GGML, ML_DTYPES)
 
 #: (name, version) -> preset; of one name, the newest comes last.
 PRESETS: dict[tuple[str, str], Semantics] = {(s.name, s.version): s for s in _PRESETS}

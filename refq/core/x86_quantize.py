@@ -3,16 +3,14 @@
 Problem
 -------
 A conversion of a float to an integer that cannot hold it gives, on x86, the "integer indefinite":
--2^31 or -2^63. What a runtime answers for NaN, infinity and huge numbers depends on whether it
-clips before that conversion or after it, and on how many bits of the result it keeps.
+-2^31 or -2^63 (`refq.core.x86_conversion`). What a runtime answers for NaN, infinity and huge
+numbers depends on whether it clips before that conversion or after it, and on how many bits of the
+result it keeps. A loop that converts to int32 first turns +infinity into the lowest code, or into
+the highest, if its zero point is negative: -2^31 - 1 is 2^31 - 1.
 
 Conventions
 -----------
 A rule is frozen, and its `apply` *is* the NumPy implementation. Tier T1.
-
-References
-----------
-.. [1] Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, section 4.2.3.
 """
 
 from dataclasses import dataclass
@@ -25,10 +23,12 @@ from .checks import check_choice
 from .errors import RangeError
 from .quantize_rule import QuantizeRule
 from .rounding import NAN_POLICIES, ROUNDINGS, round_to_integer, saturate
+from .x86_conversion import convert_on_x86, wrap_to_int32
 
 __all__ = ["X86QuantizeRule"]
 
-INT32, INT64 = -(1 << 31), -(1 << 63)  # the integers indefinite
+INT32 = (-(1 << 31), (1 << 31) - 1)  # the lowest is the integer indefinite
+CONVERSIONS = ("saturate", "clip_int32", "int64_clip", "int32")
 
 
 @dataclass(frozen=True)
@@ -44,17 +44,19 @@ class X86QuantizeRule(QuantizeRule):
         where the sum needs more than its 24 bits.
     nan : {"error", "zero", "low", "high", "indefinite"}
         As in `QuantizeRule`; "indefinite": -2^31, of which the code keeps the low bits: 0 in a
-        code of at most 16 bits, the lowest code of 32.
-    conversion : {"saturate", "clip_int32", "int64_clip"}
+        code of at most 16 bits, the lowest code of 32; under conversion "int32" what becomes of
+        -2^31 there.
+    conversion : {"saturate", "clip_int32", "int64_clip", "int32"}
         "saturate": infinities and whatever is beyond the codes. "clip_int32": clipped to the codes
         in the dtype of the arithmetic (in float32, 2^31 - 1 is 2^31), then converted to int32: in
         codes of 32 bits the largest numbers become the lowest code. "int64_clip": converted to
-        int64 first, so that 2^63 and more becomes the lowest code.
+        int64 first, so that 2^63 and more becomes the lowest code. "int32": converted to int32
+        first; then the zero point is added modulo 2^32 (it must come "after"), then clipped.
 
     Raises
     ------
     RangeError
-        If a field has no such value.
+        If a field has no such value, or two of them contradict each other.
 
     Examples
     --------
@@ -64,6 +66,9 @@ class X86QuantizeRule(QuantizeRule):
     array([0, 0], dtype=uint8)
     >>> X86QuantizeRule(nan="indefinite").apply(x, one, 3, -128, 127, np.int8)
     array([127,   0], dtype=int8)
+    >>> first = X86QuantizeRule(nan="indefinite", conversion="int32")
+    >>> first.apply(x, one, 3, -128, 127, np.int8), first.apply(x, one, -1, -128, 127, np.int8)
+    (array([-128, -128], dtype=int8), array([127, 127], dtype=int8))
     """
 
     conversion: str = "saturate"
@@ -74,7 +79,11 @@ class X86QuantizeRule(QuantizeRule):
         check_choice(self.rounding, "rounding", ROUNDINGS)
         check_choice(self.zero_point, "zero_point", ("after", "before", "fused", "after_float"))
         check_choice(self.nan, "nan", (*NAN_POLICIES, "indefinite"))
-        check_choice(self.conversion, "conversion", ("saturate", "clip_int32", "int64_clip"))
+        check_choice(self.conversion, "conversion", CONVERSIONS)
+        if self.conversion == "int32" and self.zero_point != "after":
+            raise RangeError(
+                f"zero_point = {self.zero_point!r} must be 'after' with conversion='int32'"
+            )
         exact = (self.quotient, self.precision) == ("reciprocal", "float32")
         if self.zero_point == "fused" and not exact:
             raise RangeError(
@@ -94,32 +103,34 @@ class X86QuantizeRule(QuantizeRule):
         """Return the codes of `x`, as `QuantizeRule.apply` does."""
         z = np.asarray(zero_point, np.int64)
         with np.errstate(all="ignore"):  # infinities and NaN are what this rule is about
-            level = self._level(x, scale, z)
-            rounded = round_to_integer(level, self.rounding)
+            rounded = round_to_integer(self._level(x, scale, z), self.rounding)
             if self.zero_point == "after_float":
                 rounded = rounded + z.astype(rounded.dtype)
-            total = rounded.astype(np.float64)
-            if self.zero_point == "after":
-                total = total + z  # exact below 2^53, beyond every code above it
-            codes = self._converted(total, low, high, rounded.dtype)
-        if self.nan == "indefinite":
-            indefinite = np.array(INT32, np.int64).astype(dtype).astype(np.int64)
-            return np.where(np.isnan(total), indefinite, codes).astype(dtype)
-        if self.nan == "zero":
-            return np.where(np.isnan(total), z, codes).astype(dtype)
-        if self.nan in ("low", "high"):
-            code = low if self.nan == "low" else high
-            return np.where(np.isnan(total), code, codes).astype(dtype)
-        saturate(total, low, high, np.int64, "error")  # names the first NaN
+            codes = self._converted(rounded, z, low, high)
+        missing = np.isnan(rounded)
+        if self.nan == "indefinite" and self.conversion != "int32":
+            indefinite = np.array(INT32[0], np.int64).astype(dtype).astype(np.int64)
+            codes = np.where(missing, indefinite, codes)
+        elif self.nan in ("zero", "low", "high"):
+            code: Any = {"zero": z, "low": low, "high": high}[self.nan]
+            codes = np.where(missing, code, codes)
+        elif self.nan == "error":
+            saturate(rounded, low, high, np.int64, "error")  # names the first NaN
         return codes.astype(dtype)
 
     def _converted(
-        self, total: NDArray[np.float64], low: int, high: int, work: np.dtype[Any]
+        self, rounded: NDArray[Any], z: NDArray[np.int64], low: int, high: int
     ) -> NDArray[np.int64]:
-        """Return integers of what is no NaN; `work` is the dtype of the arithmetic."""
-        if self.conversion == "clip_int32":
-            clipped = np.clip(total, float(work.type(low)), float(work.type(high)))
-            total = np.where(clipped >= -float(INT32), float(INT32), clipped)
+        """Return the codes of what is no NaN, in int64."""
+        total = rounded.astype(np.float64)
+        if self.conversion == "int32":
+            level = saturate(convert_on_x86(total), *INT32, np.int64)
+            return np.clip(wrap_to_int32(level + z), low, high)
+        if self.zero_point == "after":
+            total = total + z  # exact below 2^53, beyond every code above it
+        if self.conversion == "clip_int32":  # in float32, the upper end of int32 is 2^31
+            ends = float(rounded.dtype.type(low)), float(rounded.dtype.type(high))
+            total = convert_on_x86(np.clip(total, *ends))
         elif self.conversion == "int64_clip":
-            total = np.where(total >= -float(INT64), float(INT64), total)
+            total = convert_on_x86(total, 64)
         return saturate(total, low, high, np.int64, "low")

@@ -43,6 +43,7 @@ from ..core.checks import (
     check_scale,
     shown,
 )
+from ..core.dequantize_rule import DequantizeRule
 from ..core.errors import DTypeError, RangeError, ShapeError
 from ..core.quantize_rule import QuantizeRule
 from ..core.rounding import NAN_POLICIES
@@ -432,16 +433,19 @@ def dequantize_linear(
     z = check_zero_point(zero_point, low, high)
     _check_alike(s, z)
     spread_z = _spread(z, codes.shape, axis, block_size, "zero_point")
-    # differences of 17 bits and float32 scales: every rule computes the same
+    # differences of 17 bits and float32 scales: every rule that subtracts computes the same
     narrow = s.dtype == dtype == np.float32 and codes.dtype.itemsize <= 2
+    narrow = narrow and type(semantics.dequantize) is DequantizeRule
     if narrow and (block_size is None or not s.ndim):
         view = channel_view(codes, _kernel_axis(s, codes.shape, axis))
         scales, zeros = (_channels(p, view.shape[1]) for p in (s, z))
         return dequantize_channels(view, scales, zeros).reshape(codes.shape)
-    difference = codes.astype(np.int64) - spread_z
     if dtype.itemsize < s.dtype.itemsize:
-        return _product(difference, spread, dtype)
-    return semantics.dequantize.apply(difference, spread.astype(dtype))
+        return _product(codes.astype(np.int64) - spread_z, spread, dtype)
+    rule = semantics.dequantize
+    if s.size > 1 and semantics.dequantize_axis is not None:
+        rule = semantics.dequantize_axis
+    return rule.apply(codes, spread_z, spread.astype(dtype))
 
 
 def _range_of(codes: NDArray[Any], format: str | Format | None) -> tuple[int, int]:

@@ -29,17 +29,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.checks import check_array, check_integer, check_integer_array, shown
 from ..core.errors import DTypeError, RangeError, ShapeError
+from ..core.exact_rounding import round_combination
 from ..core.fixed_point import (
     as_fractions,
-    divide_and_round,
     fixed_point_multiplier,
     multiply_rounding_once,
     multiply_rounding_twice,
 )
 from ..core.float_requantize import FloatRequantize
-from ..core.quantize_rule import WIDE
 from ..core.requantize_rule import RequantizeRule
-from ..core.rounding import saturate
 from ..core.semantics import ONNX, Semantics
 from ..core.twins import kernel, subroutine
 from ..formats import Format
@@ -171,10 +169,9 @@ def requantize_by_rule(
 
     Notes
     -----
-    The fast path estimates ``e = fl(fl(acc) * fl(M))`` in float64. Three correctly rounded steps
-    give ``|e - acc M| <= 2^-51 |acc M|``, so e rounds as the exact product does, unless its
-    fraction is within ``2^-50 (|e| + 1)`` of one half. Those few are settled in Python integers,
-    each distinct one once. Tier T1.
+    The exact rule is `refq.core.exact_rounding.round_combination` of one term: a float64 estimate
+    decides all but near ties, which are settled in Python integers, each distinct one once.
+    Tier T1.
 
     Examples
     --------
@@ -185,17 +182,8 @@ def requantize_by_rule(
         if rule.kind != "float32":
             _check_int32(accumulator)
         return rule.apply(accumulator, multiplier, zero_point, low, high, dtype)
-    factor = as_fractions(multiplier)
-    if not _fits_float64(factor):
-        return rule.apply(accumulator, factor, zero_point, low, high, dtype)
-    estimate = accumulator.astype(np.float64) * factor.astype(np.float64)
-    fraction = estimate - np.floor(estimate)
-    margin = (np.abs(estimate) + 1) * 2.0**-50
-    near = (np.abs(fraction - 0.5) <= margin) & (np.abs(estimate) < WIDE)
-    codes = saturate(np.rint(estimate), -WIDE, WIDE, np.int64)
-    if near.any():
-        codes[near] = _settle(accumulator, factor, near, rule.rounding)
-    return np.clip(codes + zero_point, low, high).astype(dtype)
+    level = round_combination([(accumulator, as_fractions(multiplier))], rule.rounding)
+    return np.clip(level + zero_point, low, high).astype(dtype)
 
 
 def with_bias(
@@ -259,27 +247,6 @@ def with_bias(
         raise DTypeError(f"bias has dtype {codes.dtype}; int32 is needed")
     total = accumulator.astype(np.int64) + codes.astype(np.int64)
     return (total.astype(np.int32) if wraps else total), rule.multiplier(*scales)
-
-
-def _fits_float64(factor: NDArray[Any]) -> bool:
-    """Return whether no multiplier comes near float64's subnormals or its overflow."""
-    sizes = [f.numerator.bit_length() - f.denominator.bit_length() for f in factor.ravel().tolist()]
-    return all(-900 < size < 900 for size in sizes)
-
-
-def _settle(
-    accumulator: NDArray[Any], factor: NDArray[Any], near: NDArray[np.bool_], rounding: str
-) -> NDArray[np.int64]:
-    """Round the products at `near` in Python integers, each distinct (accumulator, factor) once."""
-    which = np.broadcast_to(np.arange(factor.size).reshape(factor.shape), accumulator.shape)
-    pairs = np.stack([accumulator[near].astype(np.int64), which[near]])
-    distinct, back = np.unique(pairs, axis=1, return_inverse=True)
-    fractions = factor.ravel().tolist()
-    products = [int(a) * fractions[int(i)] for a, i in distinct.T]
-    top, bottom = np.empty(len(products), object), np.empty(len(products), object)
-    top[:], bottom[:] = [p.numerator for p in products], [p.denominator for p in products]
-    settled = divide_and_round(top, bottom, rounding).astype(np.int64)
-    return np.asarray(settled[back.ravel()])
 
 
 def _check_int32(accumulator: NDArray[Any]) -> None:

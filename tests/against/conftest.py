@@ -1,14 +1,17 @@
 """Peers run in a subprocess: some crash the interpreter, some switch denormal flushing on.
 
-A script in `runtimes/` reads arrays from its first argument and writes arrays to its second; the
-fixture `peer` calls it. A test under this folder names the packages that it needs in
-``pytest.mark.peers("onnxruntime", ...)`` and is skipped, by their names, where one is missing.
+A script in `runtimes/` answers files of arrays by files of arrays, one after another, and stays
+alive as long as the tests: starting a runtime takes longer than asking it. The fixture `peer` asks.
+A test under this folder names the packages that it needs in ``pytest.mark.peers("onnxruntime",
+...)`` and is skipped, by their names, where one is missing.
 """
 
+import contextlib
 import importlib.util
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -26,21 +29,67 @@ def pytest_runtest_setup(item):
             pytest.skip(f"needs {', '.join(missing)}: pip install -e '.[test,peers]'")
 
 
+class Script:
+    """One script of `runtimes/`, alive from its first question on, in a folder of its own."""
+
+    def __init__(self, name, folder):
+        self.name, self.folder, self.count = name, folder, 0
+        self.errors = (folder / "errors.txt").open("w+", encoding="utf-8")
+        self.process = subprocess.Popen(
+            [sys.executable, str(RUNTIMES / f"{name}.py")], cwd=folder, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
+        )  # fmt: skip
+
+    def ask(self, arrays):
+        """Return what it answers; a script that ends or takes 300 seconds is an error."""
+        given, wanted = f"in{self.count}.npz", f"out{self.count}.npz"
+        self.count += 1
+        np.savez(self.folder / given, **arrays)
+        clock = threading.Timer(300, self.process.kill)
+        clock.start()
+        try:
+            self.process.stdin.write(f"{given} {wanted}\n")
+            self.process.stdin.flush()
+            done = self.process.stdout.readline()
+        except BrokenPipeError:
+            done = ""
+        clock.cancel()
+        if done != "done\n":
+            raise RuntimeError(f"{self.name} ended with {self.end()}")
+        with np.load(self.folder / wanted) as found:
+            answer = dict(found)
+        for name in (given, wanted):
+            (self.folder / name).unlink()
+        return answer
+
+    def end(self):
+        """End it; return its exit code and the end of what it printed."""
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        self.process.stdout.close()
+        code = self.process.wait(timeout=60)
+        self.errors.seek(0)
+        said = self.errors.read()[-3000:]
+        self.errors.close()
+        return f"{code}:\n{said}"
+
+
 @pytest.fixture(scope="session")
 def peer(tmp_path_factory):
     """Return ``peer(script, **arrays) -> dict``: what a script of `runtimes/` answers."""
+    alive = {}
 
     def run(script, **arrays):
-        folder = tmp_path_factory.mktemp(script)
-        np.savez(folder / "in.npz", **arrays)
-        command = [sys.executable, str(RUNTIMES / f"{script}.py"), "in.npz", "out.npz"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
-        if done.returncode:
-            raise RuntimeError(f"{script} ended with {done.returncode}:\n{done.stderr[-3000:]}")
-        with np.load(folder / "out.npz") as found:
-            return dict(found)
+        if script not in alive:
+            alive[script] = Script(script, tmp_path_factory.mktemp(script))
+        asked = alive.pop(script)
+        answer = asked.ask(arrays)
+        alive[script] = asked  # a script that failed is gone, and the next question starts another
+        return answer
 
-    return run
+    yield run
+    for script in alive.values():
+        script.end()
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from refq.conformance.strategies.tie_draws import SCALES, near_ties
 from refq.core.errors import RangeError
+from refq.core.quantize_rule import QuantizeRule
 from refq.core.x86_quantize import X86QuantizeRule
 
 ONE = np.float32([1.0])
@@ -95,3 +96,45 @@ def test_the_end_of_int32_depends_on_the_arithmetic():
 def test_unknown_fields_are_refused(fields):
     with pytest.raises(RangeError):
         X86QuantizeRule(**fields)
+
+
+# Conversion to int32 before the zero point ----------------------------------------------------
+
+
+def by_hand(x, zero_point, low, high):
+    """Return what x86 makes of one float at scale 1: convert to int32, add modulo 2^32, clip."""
+    level = None if not np.isfinite(x) else round(float(x))  # Python rounds half to even
+    if level is None or not -(2**31) <= level < 2**31:
+        level = -(2**31)
+    total = (level + zero_point + 2**31) % 2**32 - 2**31
+    return min(max(total, low), high)
+
+
+EDGES = [np.inf, -np.inf, np.nan, 2.0**31, -(2.0**31), 2.0**31 - 128, -(2.0**31) - 256, 1e38, -1e38]
+
+
+@given(st.sampled_from(EDGES) | st.floats(width=32), st.integers(-128, 127))
+def test_one_float_is_converted_to_int32_first(x, zero_point):
+    rule = X86QuantizeRule(nan="indefinite", conversion="int32")
+    want = by_hand(np.float32(x), zero_point, -128, 127)
+    assert codes(rule, [x], zero_point, "int8").tolist() == [want]
+
+
+@given(near_ties(), st.sampled_from([1.0, 0.5, 1 / 3, 0.1]), st.integers(-128, 127))
+def test_what_int32_holds_is_quantized_as_elsewhere(x, scale, zero_point):
+    arguments = (np.array([x]), np.float32([scale]), zero_point, -128, 127, np.int8)
+    first = X86QuantizeRule(conversion="int32")
+    assert first.apply(*arguments) == QuantizeRule().apply(*arguments)
+
+
+@pytest.mark.parametrize(("nan", "code"), [("zero", 7), ("low", -128), ("high", 127)])
+def test_nan_by_policy_under_int32(nan, code):
+    rule = X86QuantizeRule(nan=nan, conversion="int32")
+    assert codes(rule, [np.nan], 7, "int8").tolist() == [code]
+
+
+def test_refusals_under_int32():
+    with pytest.raises(RangeError, match="is nan"):
+        codes(X86QuantizeRule(conversion="int32"), [np.nan], 0, "uint8")
+    with pytest.raises(RangeError, match="must be 'after'"):
+        X86QuantizeRule(zero_point="before", conversion="int32")

@@ -2,8 +2,8 @@
 
 Problem
 -------
-refq's methods code *weights* and raise refq's errors. scikit-learn wants an estimator of *data*, one
-row a sample, that answers a long list of checks in words of its own.
+refq's methods code *weights* and raise refq's errors. scikit-learn wants an estimator of *data*,
+one row a sample, that answers a long list of checks in words of its own.
 
 Equation
 --------
@@ -12,11 +12,10 @@ Equation
 
 Conventions
 -----------
-The adaptor only carries: rows, widths and finiteness are checked by scikit-learn, and raise what its
-checks demand; whatever else is wrong is said by the method, in its own words. The method that is
-given is never fitted: `method_` is a clone. This is the one file outside of `refq.conformance` that
-imports scikit-learn at its top, since its class has scikit-learn's base classes; it is loaded on
-first use.
+The adaptor only carries: rows, widths and finiteness are checked by scikit-learn, and raise what
+its checks demand; whatever else is wrong is said by the method, in its own words. The method that
+is given is never fitted: `method_` is a clone. This is the one file that imports scikit-learn at
+its top, since its class has scikit-learn's base classes; it is loaded on first use.
 
 References
 ----------
@@ -65,7 +64,9 @@ class CodecTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     Notes
     -----
     Codes are unsigned, of one byte up to 256 codewords or 8 bits; symmetric schemes of the affine
-    quantizer give signed ones. `fit` and `transform` cost what the method costs. Tier of the method.
+    quantizer give signed ones. `fit` and `transform` cost what the method costs; the tier is the
+    method's. `AdditiveQuantizer` draws changes of codes for all rows at once, so there a row's
+    codes may depend on the rows beside it.
 
     References
     ----------

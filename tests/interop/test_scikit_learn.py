@@ -118,7 +118,7 @@ def test_pipeline_and_search():
     best = GridSearchCV(pipe, methods, cv=3).fit(X).best_params_["codectransformer__method"]
     assert isinstance(best, AffineQuantizer)
     # the pipeline leads back to the unit of the data: errors of the scaled data, times its scale
-    pipe.fit(X)
+    pipe = search.best_estimator_
     decoded = pipe.inverse_transform(pipe.transform(X))
     assert np.mean((decoded - X) ** 2) < np.mean(X**2)
 

@@ -223,7 +223,7 @@ class CodecTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     def _coded(self, a: NDArray[Any]) -> ScaledEncoding:
         """Return rows under the scales of the training rows, which all rows share."""
         method = copy.copy(self.method_)
-        method.fitted_shape_ = a.shape  # type: ignore[attr-defined]
+        method.fitted_shape_ = a.shape
         encoding = method.encode(a)
         assert isinstance(encoding, ScaledEncoding)
         return encoding

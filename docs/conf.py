@@ -84,14 +84,20 @@ myst_heading_anchors = 3
 
 # API pages
 
+API = (DOCS / "api" / "index.rst").read_text(encoding="utf-8")
 autosummary_generate = True
 autosummary_ignore_module_all = False
 autosummary_imported_members = True
 autosummary_context = {
     "inside": {  # package -> its files, whose docstrings tell how it works
-        f"refq.{folder.parent.name}": sorted(p.stem for p in folder.parent.glob("[a-z]*.py"))
+        f"refq.{folder.parent.name}": sorted(
+            p.stem
+            for p in folder.parent.glob("[a-z]*.py")
+            # unless it has a page of its own
+            if f"refq.{folder.parent.name}.{p.stem}\n" not in API
+        )
         for folder in Path(refq.__file__).parent.glob("*/__init__.py")
-        if folder.parent.name != "core"  # its files have pages of their own
+        if folder.parent.name != "core"
     }
 }
 autodoc_typehints = "none"  # numpydoc's Parameters say it in words

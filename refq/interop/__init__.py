@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-__all__ = ["fasttext", "gguf", "onnx"]
+__all__ = ["fasttext", "gguf", "onnx", "scikit_learn"]
 
 
 def __getattr__(name: str) -> Any:

@@ -22,6 +22,8 @@ TUTORIALS: dict[str, tuple[str, ...]] = {
     "00": ("AffineQuantizer", "LevelQuantizer"),
     "01": ("AffineQuantizer", "Cast"),
     "03": ("AWQ", "AdaRound", "AffineQuantizer", "Cast", "GPTQ", "HQQ", "RotatedQuantizer"),
+    "05": ("AffineQuantizer", "Cast", "KMeansQuantizer", "OptimalLevelQuantizer"),
+    "06": ("Cast", "OptimizedProductQuantizer", "ProductQuantizer", "ResidualQuantizer"),
     "09": ("AffineQuantizer", "Cast"),
 }
 

@@ -117,6 +117,8 @@ class OptimizedProductQuantizer(Codec):
         The quantizer of rotated rows.
     inertia_ : float
         The objective, before books and rotation were stored.
+    n_iter_ : int
+        Times that both steps were taken: `max_iter`.
 
     Notes
     -----
@@ -197,6 +199,7 @@ class OptimizedProductQuantizer(Codec):
         codes, self.inertia_ = _assigned(X @ rotation, parts, books)
         for _ in range(self.max_iter):
             rotation, books, codes, self.inertia_ = _iterated(X, rotation, parts, books, codes)
+        self.n_iter_ = self.max_iter
         self.rotation_encoding_, transposed = stored(rotation.T, self.rotation_method)
         self.rotation_ = transposed.T
         self.product_ = ProductQuantizer(self.n_subspaces, self.n_codewords, self.codebook_method)

@@ -101,6 +101,8 @@ class ResidualQuantizer(SumCodec):
         The books as they are stored.
     distortions_ : ndarray of float64, shape (n_stages,)
         The sum of squared distances after each stage, with stored books; it never rises.
+    n_iter_ : ndarray of int64, shape (n_stages,)
+        Lloyd iterations in each stage.
 
     Notes
     -----
@@ -169,17 +171,19 @@ class ResidualQuantizer(SumCodec):
     ) -> None:
         X = self._vectors_to_learn(W)
         rng = check_random_state(self.random_state)
-        learned, books, distortions = [], [], []
+        learned, books, distortions, n_iter = [], [], [], []
         left: NDArray[Any] = X
         for _ in range(self.n_stages):
             start = starting_centers(left, self.n_codewords, self.init, rng)
-            learned.append(lloyd(left, start, self.max_iter)[0])
+            centers, _, _, steps = lloyd(left, start, self.max_iter)
+            learned.append(centers)
+            n_iter.append(steps)
             books.append(stored(learned[-1][None], self.codebook_method)[1][0])
             codes = beam_codes(X, books, self.beam_width)
             distortions.append(distortion(X, codes, books))
             left = residual_of(X, codes, books)
         self._keep(learned, self.codebook_method)
-        self.distortions_ = np.array(distortions)
+        self.distortions_, self.n_iter_ = np.array(distortions), np.array(n_iter)
 
     def _find(self, X: NDArray[Any], books: list[NDArray[Any]]) -> Integers:
         return beam_codes(X, books, self.beam_width)

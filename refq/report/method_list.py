@@ -22,7 +22,18 @@ TUTORIALS: dict[str, tuple[str, ...]] = {
     "00": ("AffineQuantizer", "LevelQuantizer"),
     "01": ("AffineQuantizer", "Cast"),
     "03": ("AWQ", "AdaRound", "AffineQuantizer", "Cast", "GPTQ", "HQQ", "RotatedQuantizer"),
+    "04": (
+        "AffineQuantizer",
+        "BinaryQuantizer",
+        "Cast",
+        "LevelQuantizer",
+        "LloydMaxQuantizer",
+        "OptimalLevelQuantizer",
+        "SpacedLevelQuantizer",
+        "TernaryQuantizer",
+    ),
     "09": ("AffineQuantizer", "Cast"),
+    "10": ("Cast", "KMeansQuantizer", "LevelQuantizer", "MagnitudePruner", "OptimalLevelQuantizer"),
 }
 
 

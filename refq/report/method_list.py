@@ -33,7 +33,7 @@ TUTORIALS: dict[str, tuple[str, ...]] = {
         "TernaryQuantizer",
     ),
     "09": ("AffineQuantizer", "Cast"),
-    "10": ("Cast", "KMeansQuantizer", "LevelQuantizer", "MagnitudePruner", "OptimalLevelQuantizer"),
+    "10": ("Cast", "KMeansQuantizer", "MagnitudePruner", "OptimalLevelQuantizer"),
 }
 
 

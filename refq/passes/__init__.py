@@ -20,6 +20,7 @@ from .equalization import (
     smoothing_scale,
 )
 from .lowering import lower
+from .sharing import code_model, share_kept
 
 __all__ = [
     "Link",
@@ -28,6 +29,7 @@ __all__ = [
     "channel_links",
     "channel_units",
     "clipped_normal_mean",
+    "code_model",
     "compress",
     "correct_bias",
     "correct_bias_from_statistics",
@@ -45,6 +47,7 @@ __all__ = [
     "quantization_points",
     "remove_units",
     "rescale",
+    "share_kept",
     "smooth_activations",
     "smoothing_scale",
     "weight_inputs",

@@ -22,9 +22,20 @@ TUTORIALS: dict[str, tuple[str, ...]] = {
     "00": ("AffineQuantizer", "LevelQuantizer"),
     "01": ("AffineQuantizer", "Cast"),
     "03": ("AWQ", "AdaRound", "AffineQuantizer", "Cast", "GPTQ", "HQQ", "RotatedQuantizer"),
+    "04": (
+        "AffineQuantizer",
+        "BinaryQuantizer",
+        "Cast",
+        "LevelQuantizer",
+        "LloydMaxQuantizer",
+        "OptimalLevelQuantizer",
+        "SpacedLevelQuantizer",
+        "TernaryQuantizer",
+    ),
     "05": ("AffineQuantizer", "Cast", "KMeansQuantizer", "OptimalLevelQuantizer"),
     "06": ("Cast", "OptimizedProductQuantizer", "ProductQuantizer", "ResidualQuantizer"),
     "09": ("AffineQuantizer", "Cast"),
+    "10": ("Cast", "KMeansQuantizer", "MagnitudePruner", "OptimalLevelQuantizer"),
 }
 
 

@@ -2,6 +2,7 @@
 
 from .augmentation import Augmentation, shift_images, shifted
 from .codebook_averages import CodebookAverages
+from .compression_stages import Retraining, Stage, deep_compression
 from .loop import Callback, History, fit
 from .losses import LOSSES, Loss, cross_entropy, squared_error
 from .masters import narrow, narrow_encoding, widen, widen_encoding
@@ -24,11 +25,14 @@ __all__ = [
     "Loss",
     "Optimizer",
     "OptimizerState",
+    "Retraining",
     "Schedule",
+    "Stage",
     "StepDecay",
     "VQHistory",
     "VQLosses",
     "cross_entropy",
+    "deep_compression",
     "dense_vq_vae",
     "fit",
     "fit_vq_vae",

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from ..core.granularity import Granularity, PerAxis, PerBlock, PerTensor
-from ..encodings import Cast, Encoding, MaskedEncoding, Method, entropy_code
+from ..encodings import Cast, Encoding, Method
 from ..lowrank import SVDFactorizer, break_even_rank, rank_of_energy
 from ..nn import Model
 from ..passes import calibrate, compress, lower, prune_channels
 from ..pruning import MagnitudePruner
 from ..scalar import AffineQuantizer
+from ..training import deep_compression
 from ..vector import KMeansQuantizer, ProductQuantizer
 from .datasets import Dataset
 from .distilling import distill, lesson
@@ -123,34 +124,29 @@ def _combined(model: Model, data: Dataset, random_state: int) -> Model:
     """Deep Compression: prune in three steps, share by k-means, retrain, entropy-code."""
     recipe = _RECIPES.get(data.name, _DIGITS)
     taught = lesson(model, data.train.X)
-    held = model
-    for step, part in enumerate((0.7, 0.91, 1.0)):
-        held = _pruned(held, part * recipe.sparsity)
-        held = distill(held, taught, recipe.epochs[step], 8e-3, random_state + step)
-    shared = {k: _shared(v, recipe, random_state) for k, v in held.parameters().items()}
-    tuned = distill(held.replace(shared), taught, recipe.epochs[3], 3e-3, random_state + 3)
-    return tuned.replace(
-        {k: entropy_code(v) for k, v in tuned.parameters().items() if isinstance(v, Encoding)}
+
+    def retrain(held: Model, step: int) -> Model:
+        rate = 8e-3 if step < 3 else 3e-3
+        return distill(held, taught, recipe.epochs[step], rate, random_state + step)
+
+    stages = deep_compression(
+        model,
+        retrain,
+        pruning=[_pruners(model, part * recipe.sparsity) for part in (0.7, 0.91, 1.0)],
+        sharing={
+            "*": KMeansQuantizer(n_codewords=recipe.n_codewords, random_state=random_state),
+            "*.*": Cast("float16"),
+        },
     )
+    return stages[-1].model
 
 
-def _pruned(model: Model, sparsity: float) -> Model:
+def _pruners(model: Model, sparsity: float) -> dict[str, Method]:
     """Prune every weight; a small layer loses at most half: it costs little, and all pass it."""
-    plain = model.replace({k: _array(v) for k, v in model.parameters().items()})
-    shares = {
-        name: min(sparsity, 0.5) if weight.size < 1000 else sparsity
-        for name, weight in _weights(plain).items()
+    return {
+        name: MagnitudePruner(sparsity=min(sparsity, 0.5) if weight.size < 1000 else sparsity)
+        for name, weight in _weights(model).items()
     }
-    return compress(plain, {name: MagnitudePruner(sparsity=s) for name, s in shares.items()})
-
-
-def _shared(tensor: Any, recipe: _Recipe, random_state: int) -> Encoding:
-    """Share a few values among the kept weights; keep a bias in float16."""
-    if not isinstance(tensor, MaskedEncoding):
-        return Cast("float16").fit_encode(_array(tensor))
-    method = KMeansQuantizer(n_codewords=recipe.n_codewords, random_state=random_state)
-    values = method.fit_encode(tensor.values.decode())
-    return MaskedEncoding(tensor.mask, values, tensor.array_shape)
 
 
 def _array(tensor: Any) -> Any:

@@ -1,11 +1,11 @@
-"""The law of models: masking a channel is removing it (L8).
+"""The laws of models: masking a channel is removing it (L8), zeros survive Deep Compression (L9).
 
 Equation
 --------
-Weights, statistics and inputs are replaced by small whole numbers in float64, batch normalization
-by gains that are powers of two. Then additions, products, maxima and means over powers of two are
-exact, and the outputs must agree to 2^-30 of their size; where nothing else is in the model (no
-exponential, no mean of three), to the last bit.
+L8: weights, statistics and inputs are replaced by small whole numbers in float64, batch
+normalization by gains that are powers of two. Then additions, products, maxima and means over
+powers of two are exact, and the outputs must agree to 2^-30 of their size; where nothing else is in
+the model (no exponential, no mean of three), to the last bit.
 """
 
 from collections.abc import Iterator
@@ -14,12 +14,16 @@ from typing import Any
 import numpy as np
 
 from ...core.errors import RangeError
+from ...encodings import Encoding
 from ...nn import Layer, Model
-from ...passes import Unit, channel_units, mask_units, remove_units
-from .comparison import need
+from ...passes import Unit, channel_units, mask_units, match_plan, remove_units
+from ...pruning import MagnitudePruner
+from ...scalar import OptimalLevelQuantizer
+from ...training import SGD, Stage, deep_compression, fit
+from .comparison import need, need_same
 from .registry import LawViolation, law
 
-__all__ = ["masked_is_shrunk"]
+__all__ = ["masked_is_shrunk", "zeros_survive"]
 
 
 @law(
@@ -76,3 +80,52 @@ def _choices(units: list[Unit]) -> Iterator[list[Unit]]:
     yield units[1::3]
     for unit in units[:4]:
         yield [unit]
+
+
+@law(
+    "L9 zeros survive",
+    sentence=(
+        "A pruned weight is exactly zero after sharing, retraining and entropy coding; the kept "
+        "ones take no more values than there are codewords, and coding changes none of them."
+    ),
+    source="Han, Mao, Dally, arXiv:1510.00149, sections 2 to 4",
+    applies_to="model",
+)
+def zeros_survive(model: Model) -> None:
+    """Prune half of every weight, share two values, take a step of training after each."""
+    X = np.random.default_rng(1).standard_normal((4, *model.input_shape), dtype=np.float32)
+
+    def retrain(held: Model, step: int) -> Model:
+        target = np.ones_like(held.predict(X))
+        return fit(held, X, target, loss="squared_error", epochs=1, optimizer=SGD(0.01))[0]
+
+    pruning = {"*": MagnitudePruner(0.5)}
+    stages = deep_compression(
+        model.initialize(0), retrain, pruning=pruning, sharing={"*": OptimalLevelQuantizer(2)}
+    )
+    for name in match_plan(model, pruning):
+        _need_zeros(stages[1:], name)
+    before, after = stages[-2:]
+    need(
+        after.stored_bits <= before.stored_bits,
+        f"{len(model.nodes)} nodes, entropy-coded",
+        f"at most {before.stored_bits} bits",
+        f"{after.stored_bits}",
+    )
+
+
+def _need_zeros(stages: tuple[Stage, ...], name: str) -> None:
+    """Check one weight from the stage that pruned it to the last."""
+    weights = [np.asarray(_decoded(stage.model.parameters()[name])) for stage in stages]
+    gone = weights[0] == 0
+    for stage, weight in zip(stages[1:], weights[1:], strict=True):
+        given = f"{name} of shape {weight.shape}, stage {stage.name}"
+        moved = int(np.count_nonzero(weight[gone]))
+        need(moved == 0, given, f"{int(gone.sum())} exact zeros", f"{moved} of them moved")
+        values = len(np.unique(weight[~gone]))
+        need(values <= 2, given, "at most 2 values where a weight is kept", f"{values}")
+    need_same(f"{name}, coded", weights[-2], weights[-1])
+
+
+def _decoded(tensor: Any) -> Any:
+    return tensor.decode() if isinstance(tensor, Encoding) else tensor

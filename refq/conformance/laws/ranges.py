@@ -1,4 +1,4 @@
-"""The laws of ranges: batches, one threshold for several arrays, the least squared error (L3).
+"""The laws of ranges: batches, one threshold for several arrays, least error and divergence (L3).
 
 Conventions
 -----------
@@ -9,15 +9,17 @@ References
 ----------
 .. [1] H. Wu et al., "Integer Quantization for Deep Learning Inference: Principles and Empirical
    Evaluation", 2020, arXiv:2004.09602.
+.. [2] S. Migacz, "8-bit Inference with TensorRT", GTC 2017 (S7310).
 """
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...encodings import Cast, Method
-from ...scalar.clipping import MeanSquaredErrorRange
+from ...scalar.clipping import EntropyRange, MeanSquaredErrorRange
 from ...scalar.observers import (
     HistogramObserver,
     MinMaxObserver,
@@ -29,7 +31,12 @@ from ...scalar.ranges import MinMaxRange, PercentileRange
 from ..subjects import MethodSubject
 from .registry import LawViolation, law
 
-__all__ = ["batches_are_one_sample", "least_squares_is_least", "one_range_for_all"]
+__all__ = [
+    "batches_are_one_sample",
+    "entropy_not_above_min_max",
+    "least_squares_is_least",
+    "one_range_for_all",
+]
 
 
 def _has_range(subject: MethodSubject) -> bool:
@@ -136,3 +143,56 @@ def least_squares_is_least(subject: MethodSubject) -> None:
                 f"a squared error of at most {error!r}",
                 f"{found!r}",
             )
+
+
+def _kl(counts: list[int], kept: int, levels: int) -> float:
+    """Return KL(P || Q): P clips, Q spreads each level's counts over its bins that are not empty.
+
+    Written from the slides of [2]_ with loops, apart from the library's own.
+    """
+    P = [float(c) for c in counts[:kept]]
+    P[-1] += sum(counts[kept:])
+    Q = [0.0] * kept
+    for level in range(levels):
+        bins = [i for i in range(kept) if i * levels // kept == level and counts[i]]
+        for i in bins:
+            Q[i] = sum(counts[j] for j in bins) / len(bins)
+    if any(p and not q for p, q in zip(P, Q, strict=True)):
+        return math.inf
+    total, spread = math.fsum(P), math.fsum(Q)
+    pairs = zip(P, Q, strict=True)
+    return math.fsum(p / total * math.log(p * spread / (q * total)) for p, q in pairs if p)
+
+
+@law(
+    "L3 entropy range",
+    sentence=(
+        "On the same histogram the range of least divergence is never farther from its levels, by "
+        "Kullback and Leibler, than the min-max range."
+    ),
+    source="Migacz, GTC 2017 (S7310); `refq.scalar.clipping`: all bins are a candidate",
+    applies_to="method",
+    applies=_has_range,
+)
+def entropy_not_above_min_max(subject: MethodSubject) -> None:
+    """Find the kept bins of 64 at four bits, and measure both divergences anew.
+
+    A divergence is a sum of at most 64 terms of at most 64 log 64 in size, each right to a relative
+    2^-50: their errors together stay below 2^-34.
+    """
+    x = np.abs(subject.W.reshape(-1).astype(np.float64))
+    top = float(x.max())
+    if top == 0:
+        return
+    exponent = int(np.frexp(top)[1])  # as the method does: bins of subnormals keep their width
+    unit, end = np.ldexp(x, -exponent), float(np.ldexp(top, -exponent))
+    counts = [int(c) for c in np.histogram(unit, 64, (0.0, end))[0]]
+    t = EntropyRange(64).find(subject.W, 4, "symmetric")[1]
+    kept = 64 if t == top else round(float(np.ldexp(t, -exponent)) / end * 64 - 0.5)
+    found, widest = _kl(counts, kept, 8), _kl(counts, 64, 8)
+    if not found <= widest + 2.0**-34:
+        raise LawViolation(
+            f"{subject!r}, 64 bins of |x|, 8 levels, {kept} bins kept",
+            f"a divergence of at most {widest!r}, that of all bins",
+            f"{found!r}",
+        )

@@ -1,16 +1,21 @@
-"""The laws of honest size: bits, bytes, sharing, the header (L4)."""
+"""The laws of honest size: bits, bytes, sharing, the header, entropy (L4)."""
 
 import json
+import math
 import zlib
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from ...codings import get
 from ...core.errors import RefqError
 from ...encodings import DenseEncoding, Encoding, Leaf
 from .comparison import need, need_same
 from .registry import LawViolation, law
 
-__all__ = ["header_without_data", "honest_size", "round_trip", "sharing"]
+__all__ = ["header_without_data", "honest_size", "huffman_near_entropy", "round_trip", "sharing"]
 
 _PREFIX = 24  #: bytes of a file before its header
 
@@ -168,3 +173,36 @@ def _need_names(config: Any, axes: int, given: str) -> None:
     else:
         ok = config is None or isinstance(config, (bool, int, str))
         need(ok, given, "names and integers", f"{config!r}")
+
+
+@law(
+    "L4 Huffman",
+    sentence=(
+        "Huffman codewords take at least the entropy H and less than H + 1 bits a symbol on the "
+        "mean; where there is one symbol or none they take no bit."
+    ),
+    source="Huffman, Proceedings of the IRE 40(9), 1952; Shannon's source coding theorem",
+    applies_to="encoding",
+)
+def huffman_near_entropy(encoding: Encoding) -> None:
+    """Code every narrow leaf once and twice over: the streams differ by the codewords alone.
+
+    Doubled counts have the same codeword lengths and the same table. H is a sum of m terms, each
+    within 2^-50 of itself, so 2^-40 is above its error for the up to 2^8 symbols here.
+    """
+    huffman = get("huffman")
+    for leaf in _distinct_leaves(encoding):
+        if not isinstance(leaf, DenseEncoding) or leaf.bits > 8:
+            continue
+        # only counts matter: symbols are named anew, 0, 1, 2, ...
+        codes = np.unique(leaf.codes, return_inverse=True)[1].reshape(-1).astype(np.uint8)
+        once, twice = (huffman.nbits(c, 8) for c in (codes, np.concatenate([codes] * 2)))
+        words, n = twice - once, max(codes.size, 1)
+        shares = [count / n for count in Counter(codes.tolist()).values()]
+        entropy = -math.fsum(p * math.log2(p) for p in shares)
+        given = f"{leaf!r}, {len(shares)} symbols, H = {entropy:.6f}"
+        if len(shares) < 2:
+            need(words == 0, given, "codewords of no bits", f"{words}")
+        else:
+            ok = n * (entropy - 2.0**-40) <= words < n * (entropy + 1 + 2.0**-40)
+            need(ok, given, "a mean length in [H, H + 1)", f"{words / n:.6f}")

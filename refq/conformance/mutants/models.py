@@ -1,11 +1,12 @@
-"""Mistakes in removing channels: L8."""
+"""Mistakes in removing channels and in sharing what is kept: L8, L9."""
 
 from typing import Any
 
 import numpy as np
 
+from ...encodings import Encoding, MaskedEncoding, Method
 from ...nn import Flatten, Layer, Softmax
-from ...passes import channel_groups
+from ...passes import channel_groups, sharing
 from ..small_models import model_examples
 from .registry import plant
 
@@ -88,5 +89,36 @@ plant(
     channel_groups._UnionFind,
     "unite",
     _nothing_united,
+    _subjects,
+)
+
+
+def _share_all(tensor: Any, method: Method) -> Encoding:
+    return method.fit_encode(tensor.decode() if isinstance(tensor, Encoding) else tensor)
+
+
+def _own_mask(tensor: Any, method: Method) -> Encoding:
+    if not isinstance(tensor, MaskedEncoding):
+        return _share_all(tensor, method)
+    mask = tensor.mask.rewritten(tensor.mask.decode()[::-1])  # type: ignore[attr-defined]
+    return MaskedEncoding(mask, method.fit_encode(tensor.values.decode()), tensor.array_shape)
+
+
+plant(
+    "zeros shared too",
+    "L9 zeros survive",
+    "K-means runs over all entries, zeros included, and zero becomes the mean of its cluster.",
+    sharing,
+    "_shared",
+    _share_all,
+    _subjects,
+)
+plant(
+    "another mask",
+    "L9 zeros survive",
+    "The kept values come back under the mask read from its end.",
+    sharing,
+    "_shared",
+    _own_mask,
     _subjects,
 )

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...scalar import ternary
+from ...scalar import clipping, ternary
 from ...scalar.binary import block_means, hard_sigmoid
 from ...scalar.clipping import MeanSquaredErrorRange
 from ...scalar.observers import FixedRange, HistogramObserver, MinMaxObserver
@@ -83,6 +83,24 @@ plant(
     MeanSquaredErrorRange,
     "find",
     _tight,
+    _affine,
+)
+
+
+_honest_divergence = clipping._divergence
+
+
+def _without_outliers(counts: NDArray[Any], kept: int, levels: int) -> float:
+    return _honest_divergence(counts[:kept], kept, levels)
+
+
+plant(
+    "outliers left out",
+    "L3 entropy range",
+    "What is clipped is not added to the last bin: the tightest range always looks best.",
+    clipping,
+    "_divergence",
+    _without_outliers,
     _affine,
 )
 

@@ -5,14 +5,17 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ...codings import code_lengths
 from ...encodings import (
     DenseEncoding,
     Encoding,
     Leaf,
     container,
+    dense,
 )
-from .registry import noun_subjects, plant
+from .registry import noun_subjects, plant, plant_function
 
 __all__: list[str] = []
 
@@ -193,4 +196,27 @@ plant(
     "from_payload",
     classmethod(_read_unsigned),
     noun_subjects,
+)
+
+
+def _lengths_by_rank(counts: Any) -> NDArray[np.int64]:
+    """Return 1, 2, 3, ..., m - 1, m - 1 from the most frequent symbol on: a unary code."""
+    a = np.asarray(counts)
+    lengths = np.zeros(a.size, np.int64)
+    order = np.argsort(-a, kind="stable")[: int(np.count_nonzero(a))]
+    lengths[order] = np.minimum(np.arange(1, order.size + 1), order.size - 1)
+    return lengths
+
+
+def _skewed_leaves() -> list[Any]:
+    return [dense(np.repeat(np.arange(16), 4), "uint4"), dense(np.zeros(5), "uint4")]
+
+
+plant_function(
+    "unary codewords",
+    "L4 Huffman",
+    "The most frequent symbol gets one bit, the next two, and so on: no tree is built.",
+    code_lengths,
+    _lengths_by_rank,
+    _skewed_leaves,
 )

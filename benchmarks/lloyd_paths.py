@@ -63,8 +63,9 @@ def main(n_seeds=10, n=100_000, d=64, k=256, iterations=20):
             centers = means(X, codes, k)
             codes = nearest(X, centers)
         exact = distortion(X, codes, centers)
-        print(f"{seed:4d} {(ours != codes).sum():24,d} {(theirs != codes).sum():13,d} "
-              f"{float(least / exact - 1):30.1e} {float(reached / exact - 1):8.1e}", flush=True)  # fmt: skip
+        strayed = [(codes != found).sum() for found in (ours, theirs)]
+        gaps = [float(found / exact - 1) for found in (least, reached)]
+        print(f"{seed:4d} {strayed[0]:24,d} {strayed[1]:13,d} {gaps[0]:30.1e} {gaps[1]:8.1e}")
 
 
 if __name__ == "__main__":

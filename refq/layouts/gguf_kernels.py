@@ -34,6 +34,7 @@ __all__ = [
 Bytes = NDArray[np.uint8]
 
 ENDLESS = 0x7F800000  #: from this pattern of a magnitude on, a float32 is no number
+_TILE = 64  #: blocks of Q4_0 whose codes are held before they are joined
 
 
 def block_scales(blocks: Bytes) -> Floats:
@@ -96,41 +97,56 @@ def _is_first_below(patterns: NDArray[np.uint32], magnitude: Any) -> bool:
 
 
 @subroutine
-def _put_nibbles(rows: Floats, signed: Any, unsigned: Any, out: Bytes, i: int) -> Any:
-    """Write block i of Q4_0, and return the pattern of its largest magnitude.
-
-    Whole arrays and an index: a view of a row would be counted by all threads.
-    """
+def _extreme_pattern(signed: Any, unsigned: Any, i: int) -> Any:
+    """Return the pattern of the number of largest magnitude in row i; of equals the first."""
     # patterns: the largest signed one is the greatest number, the largest unsigned one the least
     most: Any = np.int32(-0x80000000)
     least: Any = np.uint32(0)
-    for j in range(32):
+    for j in range(signed.shape[1]):
         most, least = max(most, signed[i, j]), max(least, unsigned[i, j])
     above: Any = max(np.int64(most), 0)
     below: Any = np.int64(least) & 0x7FFFFFFF
     if not np.int64(least) >> 31:
         below = 0
-    pattern = max(above, below)
-    # of equal magnitudes the first one's sign counts
-    if below > above or (below == above and pattern and _is_first_below(unsigned[i], below)):
-        pattern |= 0x80000000
-    d = np.float32(np.uint32(pattern).view(np.float32) / np.float32(-8))
-    half = _half_pattern(np.int64(d.view(np.uint32)))
-    out[i, 0], out[i, 1] = half & 255, half >> 8
-    inverse = np.float32(0)
-    if d != 0:
-        inverse = np.float32(1) / d
-    if np.abs(inverse) == np.inf:  # no code is in reach: C's cast gives zeros
-        for j in range(2, 18):
-            out[i, j] = 0
-        return max(above, below)
-    for j in range(16):
-        # |x * inverse| is at most 8 and an ulp: the cast truncates to 0..16
-        low = np.int32(rows[i, j] * inverse + np.float32(8.5))
-        high = np.int32(rows[i, j + 16] * inverse + np.float32(8.5))
-        low, high = low - (low >> np.int32(4)), high - (high >> np.int32(4))
-        out[i, j + 2] = low | (high << np.int32(4))
-    return max(above, below)
+    if below > above or (below == above and below and _is_first_below(unsigned[i], below)):
+        return below | 0x80000000
+    return above
+
+
+@subroutine
+def _put_nibbles(
+    rows: Floats, signed: Any, unsigned: Any, out: Bytes, pairs: Any, start: int, stop: int
+) -> Any:
+    """Write some blocks of Q4_0, and return the pattern of their largest magnitude.
+
+    Whole arrays and indices: a view of a row would be counted by all threads. Loops run to a width
+    that the compiler does not know: it would unroll 32 rounds before it could vectorize them.
+    """
+    worst: Any = np.int64(0)
+    width = rows.shape[1]
+    codes = np.empty((_TILE, 32), np.uint8)
+    code_pairs = codes.view(np.uint16)  # two codes at a time, in any byte order
+    for i in range(start, stop):
+        pattern = np.int64(_extreme_pattern(signed, unsigned, i))
+        worst = max(worst, pattern & 0x7FFFFFFF)
+        d = np.float32(np.uint32(pattern).view(np.float32) / np.float32(-8))
+        half = _half_pattern(np.int64(d.view(np.uint32)))
+        out[i, 0], out[i, 1] = half & 255, half >> 8
+        inverse = np.float32(0)
+        if d != 0:
+            inverse = np.float32(1) / d
+        if np.abs(inverse) == np.inf:  # no code is in reach: C's cast gives zeros
+            codes[i - start, :] = 0
+            continue
+        for j in range(width):
+            # |x * inverse| is at most 8 and an ulp: the cast truncates to 0..16, and 16 is clipped
+            code = np.int32(rows[i, j] * inverse + np.float32(8.5))
+            codes[i - start, j] = np.int32(code - np.int32(code >> np.int32(4)))
+    for i in range(start, stop):
+        for j in range(8):
+            high = np.uint16(code_pairs[i - start, j + 8] << np.uint16(4))
+            pairs[i, j + 1] = code_pairs[i - start, j] | high
+    return worst
 
 
 def nibble_blocks(x: Floats) -> tuple[Bytes, int]:
@@ -162,10 +178,13 @@ def nibble_blocks_kernel(x: Floats) -> tuple[Bytes, int]:
     """See `nibble_blocks`."""
     rows = np.ascontiguousarray(x)
     signed, unsigned = rows.view(np.int32), rows.view(np.uint32)
-    out = np.empty((x.shape[0], 18), np.uint8)
+    n = x.shape[0]
+    out = np.empty((n, 18), np.uint8)
+    pairs = out.view(np.uint16)
     worst: Any = 0
-    for i in prange(x.shape[0]):
-        worst = max(worst, _put_nibbles(rows, signed, unsigned, out, i))
+    for t in prange((n + _TILE - 1) // _TILE):
+        start, stop = t * _TILE, min(n, t * _TILE + _TILE)
+        worst = max(worst, _put_nibbles(rows, signed, unsigned, out, pairs, start, stop))
     return out, worst
 
 
@@ -202,7 +221,7 @@ def octet_blocks_kernel(x: Floats) -> tuple[Bytes, int]:
     worst: Any = 0
     for i in prange(x.shape[0]):
         top: Any = np.uint32(0)
-        for j in range(32):
+        for j in range(x.shape[1]):  # not 32: see `_put_nibbles`
             top = max(top, patterns[i, j] & np.uint32(0x7FFFFFFF))
         worst = max(worst, np.int64(top))
         d = np.float32(np.uint32(top).view(np.float32) / np.float32(127))

@@ -35,6 +35,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
+from threading import local
 from typing import Any
 
 import numpy as np
@@ -170,15 +171,15 @@ def least_keys_kernel(scores: Singles, margins: Singles) -> tuple[Integers, Inte
             v = v ^ ((v >> np.int32(31)) & _LOW_BITS)
             row[k] = v
             least = min(least, v)
-        code = np.int32(n_codewords)
-        for k in range(n_codewords):
-            code = min(code, np.int32(k) if row[k] == least else np.int32(n_codewords))
-        limit[0] = scores[i, code] + margins[i]
+        limit_bits[0] = least ^ ((least >> np.int32(31)) & _LOW_BITS)
+        limit[0] = limit[0] + margins[i]
         top = limit_bits[0]
         top = top ^ ((top >> np.int32(31)) & _LOW_BITS)
-        count = np.int32(0)
+        code, count = np.int32(n_codewords), np.int32(0)
         for k in range(n_codewords):
-            count += np.int32(row[k] <= top)
+            v = row[k]
+            code = min(code, np.int32(k) if v == least else np.int32(n_codewords))
+            count += np.int32(v <= top)
         codes[i], counts[i] = code, count
     return codes, counts
 
@@ -242,6 +243,13 @@ def _blas_threads() -> Any:
     return ThreadpoolController()
 
 
+_share = local()
+
+
+def _begin_share() -> None:
+    _share.running = True
+
+
 def shared_among_threads(run: Callable[[int, int], None], n: int, worth_it: bool) -> None:
     """Run over rows 0 to n in equal shares, one for each thread; each calls BLAS on its own.
 
@@ -257,7 +265,7 @@ def shared_among_threads(run: Callable[[int, int], None], n: int, worth_it: bool
     Notes
     -----
     Meanwhile BLAS runs on one thread: many small products on all threads wait for one another.
-    As many threads as `refq.core.twins.thread_count` says.
+    As many threads as `refq.core.twins.thread_count` says; a share does not share its work again.
 
     Examples
     --------
@@ -268,13 +276,13 @@ def shared_among_threads(run: Callable[[int, int], None], n: int, worth_it: bool
     >>> done
     array([1., 1., 1., 1., 1.])
     """
-    if not worth_it:
+    if not worth_it or getattr(_share, "running", False):
         run(0, n)
         return
     n_threads = thread_count()
     ends = [n * t // n_threads for t in range(n_threads + 1)]
     one = _blas_threads().limit(limits=1, user_api="blas")
-    with one, ThreadPoolExecutor(n_threads) as pool:
+    with one, ThreadPoolExecutor(n_threads, initializer=_begin_share) as pool:
         for future in [pool.submit(run, *share) for share in pairwise(ends)]:
             future.result()
 

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.errors import NotFittedError, ShapeError
+from ..core.twins import thread_count
 from ..encodings import (
     CodebookEncoding,
     Codec,
@@ -32,6 +33,7 @@ from ..encodings import (
     stored,
 )
 from ..numerics import check_rows, nearest_codeword
+from ..numerics.screening import shared_among_threads
 from .initialization import squared_distance_to
 from .tables import check_codes, distance_tables, nearest_coded, symmetric_tables
 
@@ -43,6 +45,8 @@ __all__ = [
     "reshaped",
     "rows_and_length",
 ]
+
+_WORTH_THREADS = 1 << 24  #: multiplications from which on threads pay
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -92,8 +96,16 @@ def nearest_codes(cut: NDArray[Any], books: NDArray[Any]) -> NDArray[np.int64]:
     n, n_positions, d = cut.shape
     if len(books) == 1:
         return nearest_codeword(cut.reshape(n * n_positions, d), books[0]).reshape(n, n_positions)
-    columns = [nearest_codeword(cut[:, p], books[p]) for p in range(n_positions)]
-    return np.stack(columns, axis=1)
+    codes = np.empty((n, n_positions), np.int64)
+
+    def search(first: int, last: int) -> None:
+        for p in range(first, last):
+            codes[:, p] = nearest_codeword(cut[:, p], books[p])
+
+    # whole positions for each thread, where there are enough: checks and copies are shared, too
+    enough = n_positions >= 2 * thread_count() and cut.size * books.shape[1] >= _WORTH_THREADS
+    shared_among_threads(search, n_positions, enough)
+    return codes
 
 
 def nearest_distances(cut: Floats, books: Floats) -> Floats:

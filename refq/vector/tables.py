@@ -10,9 +10,10 @@ take the place of its pieces, and the distance is *symmetric*.
 Conventions
 -----------
 *Search.* The k least sums are found in two steps. Tables are scaled to integers, rounded down, so
-that their sums are exact and fast; a vector whose integer sum is beyond the k-th least one by more
-than all roundings together cannot be among the k nearest. The few that are left are summed in
-float64. The result is that of sorting all float64 sums, the lower index first on a tie.
+that their sums are exact and fast (see `refq.vector.lane_sums`); a vector whose integer sum is
+beyond the k-th least one by more than all roundings together cannot be among the k nearest. The few
+that are left are summed in float64. The result is that of sorting all float64 sums, the lower index
+first on a tie.
 
 References
 ----------
@@ -28,14 +29,13 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.checks import check_float_array, check_integer, check_integer_array
 from ..core.errors import RangeError, ShapeError
 from ..core.rounding import saturate
-from ..core.twins import kernel, subroutine
 from ..numerics import squared_distances
 from ..numerics.screening import shared_among_threads
+from .lane_sums import lane_hits_kernel, lane_limits_kernel
 
 __all__ = [
     "check_codes",
     "distance_tables",
-    "integer_sums",
     "nearest_coded",
     "sum_of_entries",
     "symmetric_tables",
@@ -45,9 +45,9 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _LARGEST_SUM = 1 << 30  #: of integer tables: sums stay in int32
-_SUMS = 1 << 20  #: integer sums held at once by a thread
-_TILE = 2048  #: vectors whose codes are gone through for all queries before the next ones
-_WORTH_THREADS = 1 << 22  #: look-ups from which on threads pay
+_LANES = 32  #: queries that are searched side by side
+_CODES = 1 << 16  #: vectors gone through before the k nearest are picked from what was found
+_WORTH_THREADS = 1 << 23  #: look-ups from which on threads pay
 
 
 def check_codes(codes: ArrayLike, n_positions: int | None, n_codewords: int) -> NDArray[Any]:
@@ -194,84 +194,6 @@ def sum_of_entries(tables: ArrayLike, codes: ArrayLike) -> Floats:
     return total
 
 
-def integer_sums(
-    tables: NDArray[np.int32], codes: NDArray[Any], k: int
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the integer distances, and each query's k-th least one: the definition.
-
-    Parameters
-    ----------
-    tables : ndarray of int32, shape (n_queries, n_positions, K)
-        No sum of entries may leave int32.
-    codes : ndarray of integers, shape (n, n_positions)
-        In [0, K).
-    k : int
-        In [1, n].
-
-    Returns
-    -------
-    sums : ndarray of int32, shape (n_queries, n)
-        Of the entries that the codes name.
-    limits : ndarray of int32, shape (n_queries,)
-        The k-th least of each row.
-
-    Notes
-    -----
-    O(n_queries n n_positions) time. Tier T1.
-
-    Examples
-    --------
-    >>> integer_sums(np.array([[[1, 5], [0, 2]]], np.int32), np.array([[0, 1], [1, 0]]), 1)
-    (array([[3, 5]], dtype=int32), array([3], dtype=int32))
-    """
-    sums = np.zeros((len(tables), len(codes)), np.int32)
-    for p in range(tables.shape[1]):
-        sums += tables[:, p, codes[:, p]]
-    return sums, np.partition(sums, k - 1, axis=1)[:, k - 1]
-
-
-@subroutine
-def _sift(heap: NDArray[np.int32], value: np.int32) -> None:
-    """Replace the largest value of a heap by a smaller one."""
-    at, child = 0, 1
-    while child < heap.size:
-        if child + 1 < heap.size and heap[child + 1] > heap[child]:
-            child += 1
-        if heap[child] <= value:
-            break
-        heap[at] = heap[child]
-        at, child = child, 2 * child + 1
-    heap[at] = value
-
-
-@kernel(integer_sums)
-def integer_sums_kernel(
-    tables: NDArray[np.int32], codes: NDArray[Any], k: int
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return what `integer_sums` does, by tiles of codes; a heap holds the k least sums."""
-    n_queries, n_positions, _ = tables.shape
-    n = codes.shape[0]
-    sums = np.zeros((n_queries, n), np.int32)
-    limits = np.empty(n_queries, np.int32)
-    for start in range(0, n, _TILE):
-        stop = min(start + _TILE, n)
-        columns = np.ascontiguousarray(codes[start:stop].T)
-        for q in range(n_queries):
-            row = sums[q, start:stop]
-            for p in range(n_positions):
-                table, column = tables[q, p], columns[p]
-                for i in range(stop - start):
-                    row[i] += table[column[i]]
-    heap = np.empty(k, np.int32)
-    for q in range(n_queries):
-        heap[:] = np.int32(2147483647)
-        for i in range(n):
-            if sums[q, i] < heap[0]:
-                _sift(heap, sums[q, i])
-        limits[q] = heap[0]
-    return sums, limits
-
-
 def _rounded_down(tables: Floats) -> tuple[NDArray[np.int32], Integers]:
     """Return integer tables, and how many units their sums may be off, for each query.
 
@@ -335,22 +257,41 @@ def nearest_coded(tables: ArrayLike, codes: ArrayLike, k: int) -> tuple[Floats, 
         raise RangeError(f"tables has an entry {t.min()}; squared distances are not negative")
     where = np.ascontiguousarray(where)
     distances, indices = np.empty((len(t), k)), np.empty((len(t), k), np.int64)
-    step = max(1, _SUMS // len(where))
 
     def search(first: int, last: int) -> None:
-        for start in range(first, last, step):
-            part = t[start : min(start + step, last)]
-            whole, units = _rounded_down(part)
-            sums, limits = integer_sums_kernel(whole, where, k)
-            for q in range(len(part)):
-                limit = np.int32(min(int(limits[q]) + int(units[q]), 2**31 - 1))
-                near = np.flatnonzero(sums[q] <= limit)
-                found = sum_of_entries(part[q : q + 1], where[near])[0]
-                order = np.argsort(found, kind="stable")[:k]
-                distances[start + q], indices[start + q] = found[order], near[order]
+        for start in range(first, last, _LANES):
+            part = slice(start, min(start + _LANES, last))
+            distances[part], indices[part] = _side_by_side(t[part], where, k)
 
     shared_among_threads(search, len(t), t.shape[0] * where.size >= _WORTH_THREADS)
     return distances, indices
+
+
+def _side_by_side(tables: Floats, codes: NDArray[Any], k: int) -> tuple[Floats, Integers]:
+    """Return the k nearest of each query: integers leave a few, float64 sums decide."""
+    whole, units = _rounded_down(tables)
+    lanes = np.ascontiguousarray(whole.transpose(1, 2, 0))
+    limits = lane_limits_kernel(lanes, codes, k).astype(np.int64) + units
+    limits = np.minimum(limits, 2**31 - 1).astype(np.int32)
+    nearest, rows, queries = np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64)
+    step = max(_CODES, 4 * k)
+    for start in range(0, len(codes), step):
+        near, lane = lane_hits_kernel(lanes, codes[start : start + step], limits)
+        rows, queries = np.append(rows, near + start), np.append(queries, lane)
+        nearest = np.append(nearest, _exact(tables, codes, near + start, lane))
+        order = np.lexsort((rows, nearest, queries))
+        ranks = np.arange(order.size) - np.searchsorted(queries[order], queries[order])
+        kept = order[ranks < k]
+        nearest, rows, queries = nearest[kept], rows[kept], queries[kept]
+    return nearest.reshape(-1, k), rows.reshape(-1, k)
+
+
+def _exact(tables: Floats, codes: NDArray[Any], rows: Integers, queries: Integers) -> Floats:
+    """Return what `sum_of_entries` does, for some vectors and queries only."""
+    total = np.zeros(len(rows))
+    for p in range(tables.shape[1]):
+        total += tables[queries, p, codes[rows, p]]
+    return total
 
 
 def _tables(tables: ArrayLike) -> Floats:

@@ -298,3 +298,17 @@ def test_search_finds_the_nearest_decoded_vectors():
         np.testing.assert_allclose(every[where], near, rtol=1e-14)
     with pytest.raises(ShapeError):
         q.search(queries[:, :4], codes)
+
+
+def test_threads_that_share_positions_change_no_code(monkeypatch):
+    from refq.vector import codec
+
+    rng = np.random.default_rng(0)
+    cut = rng.standard_normal((300, 9, 4), dtype=np.float32)
+    books = rng.standard_normal((9, 16, 4))
+    alone = codec.nearest_codes(cut, books)
+    monkeypatch.setattr(codec, "_WORTH_THREADS", 1)
+    monkeypatch.setattr(codec, "thread_count", lambda: 2)
+    assert codec.nearest_codes(cut, books).tolist() == alone.tolist()
+    distances = ((cut[:, :, None].astype(np.float64) - books) ** 2).sum(axis=3)
+    assert alone.tolist() == distances.argmin(axis=2).tolist()

@@ -48,8 +48,9 @@ def test_search_of_many(k, dtype, monkeypatch):
     t = rng.random((9, 8, 64)) ** 4 + 1e3
     codes = rng.integers(0, 64, (500, 8)).astype(dtype)
     want, order = sorted_sums(t, codes, k)
-    for held in (1 << 21, 1000, 1):
-        monkeypatch.setattr(tables, "_SUMS", held)
+    for lanes, held in ((32, 1 << 16), (4, 100), (1, 1)):
+        monkeypatch.setattr(tables, "_LANES", lanes)
+        monkeypatch.setattr(tables, "_CODES", held)
         distances, indices = nearest_coded(t, codes, k)
         assert distances.tobytes() == want.tobytes()
         assert indices.tolist() == order.tolist()

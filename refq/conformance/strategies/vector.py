@@ -38,28 +38,48 @@ def _nearer() -> SearchStrategy[Arguments]:
 
 
 @st.composite
-def _tables_and_codes(draw: DrawFn) -> Arguments:
-    n_queries, n, P, K = (draw(st.integers(a, 4)) for a in (0, 1, 1, 1))
+def _tables_and_codes(draw: DrawFn, limited: bool) -> Arguments:
+    lanes, n, P, K = (draw(st.integers(a, b)) for a, b in [(0, 4), (1, 5), (1, 9), (1, 4)])
     kind = draw(st.sampled_from([np.uint8, np.uint16, np.int64]))
-    entries = st.sampled_from([0, 1, 2, 3, 1 << 20, (1 << 28) - 1])
-    tables = draw(st.lists(entries, min_size=n_queries * P * K, max_size=n_queries * P * K))
+    entries = st.sampled_from([0, 1, 2, 3, 1 << 20, ((1 << 31) - 1) // P])
+    tables = draw(st.lists(entries, min_size=lanes * P * K, max_size=lanes * P * K))
     codes = draw(st.lists(st.integers(0, K - 1), min_size=n * P, max_size=n * P))
+    limits = st.sampled_from([-1, 0, 3, P, (1 << 31) - 1])
     return (
-        np.array(tables, np.int32).reshape(n_queries, P, K),
+        np.array(tables, np.int32).reshape(P, K, lanes),
         np.array(codes, kind).reshape(n, P),
-        draw(st.integers(1, n)),
+        np.array([draw(limits) for _ in range(lanes)], np.int32)
+        if limited
+        else draw(st.integers(1, n)),
     )
 
 
 @register(
-    "refq.vector.tables.integer_sums",
+    "refq.vector.lane_sums.lane_limits",
     edges=[
-        (np.zeros((0, 1, 1), np.int32), np.zeros((1, 1), np.uint8), 1),
-        (np.full((1, 1, 1), 1 << 30, np.int32), np.zeros((1, 1), np.uint8), 1),
-        (np.array([[[3, 1, 2]]], np.int32), np.array([[0], [1], [2], [1]], np.uint8), 4),
-        (np.array([[[3, 1, 2]]], np.int32), np.array([[0], [0], [1], [2]], np.uint16), 2),
+        (np.zeros((1, 1, 0), np.int32), np.zeros((1, 1), np.uint8), 1),
+        (np.full((1, 1, 1), (1 << 31) - 1, np.int32), np.zeros((1, 1), np.uint8), 1),
+        (np.array([[[3], [1], [2]]], np.int32), np.array([[0], [1], [2], [1]], np.uint8), 4),
+        (np.array([[[3], [1], [2]]], np.int32), np.array([[0], [0], [1], [2]], np.uint16), 2),
+        # more than one tile, and more vectors than lanes of the processor
+        (np.arange(40, dtype=np.int32).reshape(1, 2, 20), np.arange(1100)[:, None] % 2, 551),
+        (np.arange(80, dtype=np.int32).reshape(5, 16, 1), np.arange(5500).reshape(-1, 5) % 16, 3),
     ],
 )
-def _integer_sums() -> SearchStrategy[Arguments]:
+def _lane_limits() -> SearchStrategy[Arguments]:
     """Draw ``(tables, codes, k)``."""
-    return _tables_and_codes()
+    return _tables_and_codes(False)
+
+
+@register(
+    "refq.vector.lane_sums.lane_hits",
+    edges=[
+        (np.zeros((1, 1, 0), np.int32), np.zeros((1, 1), np.uint8), np.zeros(0, np.int32)),
+        (np.ones((1, 1, 1), np.int32), np.zeros((0, 1), np.uint8), np.ones(1, np.int32)),
+        # lists that double, over more than one tile
+        (np.ones((1, 1, 3), np.int32), np.zeros((700, 1), np.int64), np.array([1, 0, 2], np.int32)),
+    ],
+)
+def _lane_hits() -> SearchStrategy[Arguments]:
+    """Draw ``(tables, codes, limits)``."""
+    return _tables_and_codes(True)

@@ -21,6 +21,7 @@ __all__ = ["TUTORIALS", "first_reference", "method_page", "method_table"]
 TUTORIALS: dict[str, tuple[str, ...]] = {
     "00": ("AffineQuantizer", "LevelQuantizer"),
     "01": ("AffineQuantizer", "Cast"),
+    "02": (),
     "03": ("AWQ", "AdaRound", "AffineQuantizer", "Cast", "GPTQ", "HQQ", "RotatedQuantizer"),
     "04": (
         "AffineQuantizer",

@@ -5,7 +5,7 @@ from .datasets import SPLIT_SEED, Dataset, Split, load_digits, load_fashion, str
 from .distilling import Lesson, distill, lesson
 from .fashion_files import data_folder, find_fashion, install_fashion
 from .idx import decode_idx, read_idx
-from .images import IMAGES, load_image
+from .images import IMAGES, cut_patches, load_image
 from .plans import PLANS, StandardPlan
 from .trained import MODELS, load, load_data, load_rival, load_trained, metadata
 
@@ -20,6 +20,7 @@ __all__ = [
     "Split",
     "StandardPlan",
     "architecture",
+    "cut_patches",
     "data_folder",
     "decode_idx",
     "distill",

@@ -65,10 +65,16 @@ def mend_references(
     lines[:] = [INITIAL.sub(r"\1\\", line) for line in lines]
 
 
+def skip_request_methods(app: Any, what: str, name: str, *rest: Any) -> bool | None:
+    """Leave out what scikit-learn writes into a class of ours: its text links into its own docs."""
+    return True if re.fullmatch(r"set_\w+_request", name) else None
+
+
 def setup(app: Any) -> None:
     app.connect("config-inited", renew_sources)
     # before numpydoc, which renames the references of each docstring
     app.connect("autodoc-process-docstring", mend_references, priority=1)
+    app.connect("autodoc-skip-member", skip_request_methods)
     app.add_lexer("hex", TextLexer)
 
 

@@ -44,11 +44,14 @@ PROVED: dict[str, tuple[str, tuple[str, ...]]] = {
         ("test_onnxruntime", "test_onnxruntime_products", "test_onnxruntime_elementwise"),
     ),
     "torch": (
-        "quint8, qint8, qint32, per tensor and per channel, both ways; add, mul; float8",
+        "quint8, qint8, qint32, per tensor and per channel, both ways; add, mul, "
+        "leaky_relu, sigmoid, cat, average pools; float8",
         (
             "test_torch_quantize",
             "test_torch_dequantize",
             "test_torch_elementwise",
+            "test_torch_activations",
+            "test_torch_pools",
             "test_torch_cast",
         ),
     ),
@@ -58,7 +61,15 @@ PROVED: dict[str, tuple[str, tuple[str, ...]]] = {
         ("test_torch_quantize", "test_torch_dequantize"),
     ),
     "torch_fbgemm": (_PRODUCTS, ("test_torch_layers",)),
-    "torch_qnnpack": (_PRODUCTS + "; add", ("test_torch_layers", "test_torch_elementwise")),
+    "torch_qnnpack": (
+        _PRODUCTS + "; add, sigmoid, average pools",
+        (
+            "test_torch_layers",
+            "test_torch_elementwise",
+            "test_torch_activations",
+            "test_torch_pools",
+        ),
+    ),
     "torch_onednn": (_PRODUCTS, ("test_torch_layers",)),
     "torch_onednn_int8": ("linear: int8 activations", ("test_torch_layers",)),
     "torch_x86": (_PRODUCTS, ("test_torch_layers",)),

@@ -1,4 +1,4 @@
-"""Run PyTorch's quantized layers and sums on one engine after another; a task is one call.
+"""Run PyTorch's quantized layers and what lies between, engine by engine; a task is one call.
 
 A task is a line "name engine operator": the arrays are called ``name.field``.
 """
@@ -45,12 +45,40 @@ def pair(get, operator):
     return getattr(OPS, operator)(a, b, float(get("y_scale")), int(get("y_zero_point")))
 
 
+def one(get, operator):
+    x = codes(get("x"), get("x_scale"), get("x_zero_point"))
+    target = float(get("y_scale")), int(get("y_zero_point"))
+    if operator == "leaky_relu":
+        return OPS.leaky_relu(x, float(get("alpha")), False, *target)
+    return OPS.sigmoid(x, *target) if operator == "sigmoid" else torch.sigmoid(x)
+
+
+def cat(get, operator):
+    parts = (codes(get(v), get(f"{v}_scale"), get(f"{v}_zero_point")) for v in "ab")
+    return OPS.cat(list(parts), int(get("axis")), float(get("y_scale")), int(get("y_zero_point")))
+
+
+def pool(get, operator):
+    x = codes(get("x"), get("x_scale"), get("x_zero_point"))
+    if operator == "adaptive_avg_pool2d":
+        return torch.nn.functional.adaptive_avg_pool2d(x, 1)
+    size, stride, padding = (tuple(get(v).tolist()) for v in ("kernel", "stride", "padding"))
+    counted = bool(get("count_include_pad"))
+    return torch.nn.functional.avg_pool2d(x, size, stride, padding, False, counted)
+
+
+CALLS = {
+    "add": pair, "mul": pair, "cat": cat, "leaky_relu": one, "sigmoid": one, "torch.sigmoid": one,
+    "avg_pool2d": pool, "adaptive_avg_pool2d": pool,
+}  # fmt: skip
+
+
 def run(tasks, **arrays):
     found = {"version": torch.__version__}
     for task in tasks.tolist():
         name, engine, operator = task.split()
         torch.backends.quantized.engine = engine
-        call = pair if operator in ("add", "mul") else product
+        call = CALLS.get(operator, product)
         found[task] = call(lambda field: arrays.get(f"{name}.{field}"), operator).int_repr().numpy()  # noqa: B023
     return found
 

@@ -185,6 +185,32 @@ def test_casts_to_float8(ask_onnxruntime, name, saturate):
         np.testing.assert_array_equal(np.signbit(got[number]), np.signbit(want[number]))
 
 
+@pytest.mark.parametrize("axis", [None, 0])
+@pytest.mark.parametrize("saturate", [1, 0])
+@pytest.mark.parametrize("name", FLOAT8)
+def test_quantize_to_float8(ask_onnxruntime, name, saturate, axis):
+    """Every value and midpoint times four scales, and floats around them."""
+    form = formats.get(name)
+    finite = np.unique(form.values[np.isfinite(form.values)]).astype(np.float64)
+    grid = np.concatenate([finite, (finite[:-1] + finite[1:]) / 2, 1.25 * finite[[0, -1]]])
+    scale = np.float32([1.0, 0.1, 1 / 3, 0.02])
+    ties = (scale[:, None].astype(np.float64) * grid).astype(np.float32)
+    ulps = np.arange(-15, 16, dtype=np.int32)
+    x = (ties.view(np.int32)[..., None] + ulps).reshape(4, -1).view(np.float32)
+    x = np.where(np.isfinite(x), x, np.float32(0))
+    assert x.size >= 50_000
+    settings = {"saturate": saturate} | ({} if axis is None else {"axis": axis})
+    role, zeros = ("each", np.uint8(0)) if axis is None else ("feed", np.zeros(4, np.uint8))
+    theirs = quantized(ask_onnxruntime, x, scale, zeros, name, role, **settings)
+    ours = ops.quantize_linear(
+        x, scale, format=name, axis=0, saturate=bool(saturate), semantics=ORT
+    )
+    got, want = form.decode(ours), form.decode(theirs)
+    np.testing.assert_array_equal(got, want)  # NaN equals NaN: refq writes the positive one
+    number = ~np.isnan(want)
+    np.testing.assert_array_equal(np.signbit(got[number]), np.signbit(want[number]))
+
+
 def test_dynamic_quantize_linear(ask_onnxruntime):
     """Ranges whose zero point is near a tie, and near ties of the scale that they give."""
     f, rng = np.float32, np.random.default_rng(0)
